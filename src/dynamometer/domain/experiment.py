@@ -1,0 +1,159 @@
+"""An experiment: one fully resolved configuration. It knows nothing of campaigns."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from dynamometer.domain.base import Value
+from dynamometer.domain.campaign import Concurrency, Count, Decoder, Name, Slo, Tokens, Warmup
+from dynamometer.domain.engine import Format, Precision
+from dynamometer.domain.ident import canonical_json, digest, text_hash
+
+Source = Literal["path", "demo", "hub", "ollama"]
+
+
+class Weights(Value):
+    """Which weights of a model: exactly one file, folder, repository or tag."""
+
+    format: Format
+    """Kind of weights."""
+    source: Source
+    """Where they come from."""
+    ref: Name
+    """The path as the campaign writes it, the repository, the tag, or the name of a demo model."""
+    file: Name | None = None
+    """The one file, where the place holds several; relative to the place."""
+    quant: Name | None = None
+    """Quantisation variant by its exact name, where weights are quantised."""
+    revision: Name | None = None
+    """Revision of a repository."""
+    size_bytes: Annotated[int, Field(ge=0)] | None = None
+    """Size on disk where known. Not part of the identity."""
+
+
+class Load(Value):
+    """How requests arrive, without axes: closed loop with a number of requests in flight."""
+
+    concurrency: Concurrency = 1
+    """Requests in flight."""
+
+
+class Workload(Value):
+    """What is sent, how, and until when."""
+
+    benchmark: Name = "custom"
+    """Name of the suite's benchmark it comes from. Not part of the identity."""
+    dataset: Name = "builtin"
+    """Where prompts come from."""
+    load: Load = Load()
+    """How requests arrive."""
+    requests: Count | None = 32
+    """Requests in the window; None when duration decides."""
+    duration_s: Annotated[float, Field(gt=0)] | None = None
+    """Length of the window in seconds; None when requests decides."""
+    max_input_tokens: Tokens = 64
+    """Length of the prompts in tokens, about."""
+    max_output_tokens: Tokens = 64
+    """Tokens to generate per request."""
+    ignore_eos: bool = True
+    """Generate exactly max_output_tokens where the engine can."""
+    streaming: bool = True
+    """Stream tokens as they come."""
+    decoder: Decoder = Decoder(preset="deterministic")
+    """How tokens are sampled."""
+    slo: Slo | None = None
+    """Service level for goodput. Not part of the identity: it changes how samples are read, not the samples."""
+    warmup: Warmup = Warmup()
+    """Requests before the window."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
+    """Seed of the prompts; the cycle's number is mixed in, so cycles differ and configurations pair up."""
+
+
+class Experiment(Value):
+    """One configuration on the bench.
+
+    ``id`` is a digest of everything that can change the answer; the same function gives it for a planned
+    experiment and for one read back from a record. ``name`` is for people.
+    """
+
+    engine: Name
+    """Canonical name of the engine."""
+    model: Name
+    """Name of the model."""
+    weights: Weights
+    """Which weights."""
+    precision: Precision = "auto"
+    """Number type."""
+    options: dict[str, Any] = {}
+    """The engine's options, defaults left out."""
+    workload: Workload = Workload()
+    """What is measured."""
+
+    @cached_property
+    def id(self) -> str:
+        """12 hex digits: digest of the canonical JSON without sizes, labels, and how samples are read.
+
+        Of local weights only the last path part counts, so a moved folder keeps its results.
+        """
+        return digest(
+            {
+                "engine": self.engine,
+                "model": self.model,
+                "weights": identity_of_weights(self.weights),
+                "precision": self.precision,
+                "options": self.options,
+                "workload": identity_of_workload(self.workload),
+            }
+        )
+
+    @cached_property
+    def configuration(self) -> str:
+        """What is started: ``engine/model/quant`` and what differs from the defaults of the engine."""
+        parts = [self.engine, self.model]
+        if self.weights.quant:
+            parts.append(self.weights.quant)
+        if self.precision != "auto":
+            parts.append(self.precision)
+        parts += [f"{key}={_short(value)}" for key, value in sorted(self.options.items())]
+        return "/".join(parts)
+
+    @cached_property
+    def name(self) -> str:
+        """Readable name, e.g. ``llama_cpp/SmolLM2-135M-Instruct/Q4_1/c8``. Unique within most campaigns, not all."""
+        return f"{self.configuration}/{load_label(self.workload.load)}"
+
+
+def identity_of_weights(weights: Weights) -> dict[str, Any]:
+    """The part of the weights that names them, without sizes and without folders."""
+    ref = weights.ref.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] if weights.source == "path" else weights.ref
+    return {
+        "format": weights.format,
+        "source": weights.source,
+        "ref": ref,
+        "file": weights.file,
+        "quant": weights.quant,
+        "revision": weights.revision,
+    }
+
+
+def identity_of_workload(workload: Workload) -> dict[str, Any]:
+    """The part of the workload that can change the samples. Cached by the caller where it is shared."""
+    return workload.model_dump(mode="json", exclude={"benchmark", "slo"}, exclude_none=True)
+
+
+def load_label(load: Load) -> str:
+    """``c8`` for eight requests in flight."""
+    return f"c{load.concurrency}"
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else canonical_json(value)
+    return text if len(text) <= 40 else text_hash(text)[:8]
+
+
+def run_id(experiment_id: str, cycle: int) -> str:
+    """Identity of one execution: experiment and cycle (cycles count from 1)."""
+    return f"{experiment_id}-c{cycle}"

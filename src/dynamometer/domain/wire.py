@@ -1,0 +1,36 @@
+"""What is said to an engine: one request, before it becomes bytes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from dynamometer.domain.base import Value
+
+Api = Literal["chat", "completions"]
+
+
+class Endpoint(Value):
+    """Where and how an engine answers."""
+
+    host: str
+    """Address, without scheme."""
+    port: Annotated[int, Field(ge=1, le=65535)]
+    api: Api = "chat"
+    """OpenAI-compatible API to use."""
+    path: str = "/v1/chat/completions"
+    """Path of that API."""
+    model: str
+    """Name of the model on that server."""
+    extra: dict[str, Any] = {}
+    """Keys this engine wants in every request, e.g. cache_prompt: false."""
+    ignore_eos: bool = False
+    """Whether it understands ignore_eos."""
+
+
+class Prompt(Value):
+    """One prompt, ready to send."""
+
+    text: str
+    max_tokens: Annotated[int, Field(ge=1)]
