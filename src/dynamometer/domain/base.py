@@ -12,7 +12,12 @@ class Value(BaseModel):
         frozen=True,
         extra="forbid",
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
         protected_namespaces=(),
         defer_build=True,
     )
+
+
+class Keys(Value):
+    """A value that users write in files: the docstrings of its fields become the schema's descriptions."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)

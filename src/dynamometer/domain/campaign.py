@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from dynamometer.domain.base import Value
+from dynamometer.domain.base import Keys
 from dynamometer.domain.engine import Format, Precision
+from dynamometer.domain.experiment import Concurrency, Count, Decoder, Name, Slo, Tokens, Warmup
 from dynamometer.domain.units import Duration
 
 T = TypeVar("T")
@@ -20,18 +21,7 @@ Axis: TypeAlias = T | tuple[T, ...]
 Order = Literal["interleaved", "shuffled", "grouped", "balanced"]
 
 
-def _nonempty(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    if any(ord(char) < 32 for char in text):
-        raise ValueError("must not contain control characters")
-    return text
-
-
-Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_nonempty)]
-
-
-class Model(Value):
+class Model(Keys):
     """A model and the places its weights come from."""
 
     name: Name
@@ -68,7 +58,7 @@ class Model(Value):
         return tuple(format_ for format_, source in offers if source)
 
 
-class EngineEntry(Value):
+class EngineEntry(Keys):
     """One engine of the matrix."""
 
     name: Name
@@ -83,7 +73,7 @@ class EngineEntry(Value):
     """Where it runs; null lets execution.mode decide."""
 
 
-class Quants(Value):
+class Quants(Keys):
     """Which quantisation variants to use; globs, any case."""
 
     include_only: tuple[str, ...] = ()
@@ -92,22 +82,7 @@ class Quants(Value):
     """Leave these out."""
 
 
-class Decoder(Value):
-    """How tokens are sampled; each value may be an axis in a grid."""
-
-    preset: Literal["deterministic", "default"] | None = None
-    """deterministic is temperature 0; default leaves sampling to the engine."""
-    temperature: Annotated[float, Field(ge=0, le=5)] | None = None
-    """Sampling temperature."""
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Nucleus sampling."""
-    top_k: Annotated[int, Field(ge=0)] | None = None
-    """Sample from the k likeliest tokens; 0 is no limit."""
-    repetition_penalty: Annotated[float, Field(gt=0)] | None = None
-    """Penalty on repeated tokens; 1 is none."""
-
-
-class DecoderAxes(Value):
+class DecoderAxes(Keys):
     """Decoder settings of a grid: a list is an axis."""
 
     preset: Axis[Literal["deterministic", "default"]] | None = None
@@ -122,12 +97,7 @@ class DecoderAxes(Value):
     """Penalty on repeated tokens; 1 is none."""
 
 
-Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Concurrency = Annotated[int, Field(ge=1, le=65_536)]
-
-
-class LoadAxes(Value):
+class LoadAxes(Keys):
     """How requests arrive."""
 
     concurrency: Axis[Concurrency] | None = None
@@ -140,27 +110,7 @@ class LoadAxes(Value):
     """Open loop: a file of send times."""
 
 
-class Slo(Value):
-    """Service level a request must meet to count as goodput."""
-
-    ttft_ms: Annotated[float, Field(gt=0)] | None = None
-    """Longest time to first token."""
-    itl_ms: Annotated[float, Field(gt=0)] | None = None
-    """Longest mean inter-token latency."""
-    e2e_ms: Annotated[float, Field(gt=0)] | None = None
-    """Longest end-to-end latency."""
-
-
-class Warmup(Value):
-    """Requests before the window: sent, kept, marked, and left out of all statistics."""
-
-    until: Literal["steady", "fixed"] = "steady"
-    """steady ends when the latency of the last requests varies little; fixed sends max_requests."""
-    max_requests: Annotated[int, Field(ge=0, le=100_000)] = 8
-    """Most requests to send; 0 switches the warm-up off."""
-
-
-class WorkloadAxes(Value):
+class WorkloadAxes(Keys):
     """What an experiment measures. Values left out come from the suite's benchmarks."""
 
     suite: Name | None = None
@@ -189,7 +139,7 @@ class WorkloadAxes(Value):
     """Requests before the window."""
 
 
-class Grid(Value):
+class Grid(Keys):
     """Shared axes for all listed engines, and one section per engine with its own axes."""
 
     model_config = ConfigDict(extra="allow")
@@ -222,7 +172,7 @@ class Grid(Value):
         return self.__pydantic_extra__
 
 
-class ExperimentEntry(Value):
+class ExperimentEntry(Keys):
     """An explicit experiment: inline, or a file with overrides on top. No axes."""
 
     config: Name | None = None
@@ -276,7 +226,7 @@ class ExperimentEntry(Value):
         return self
 
 
-class Container(Value):
+class Container(Keys):
     """How containers are used when experiments run in Docker."""
 
     strategy: Literal["ephemeral", "persistent"] = "ephemeral"
@@ -289,14 +239,14 @@ class Container(Value):
     """Stop persistent containers at the end."""
 
 
-class Retry(Value):
+class Retry(Keys):
     """What happens after a run failed."""
 
     max_attempts: Annotated[int, Field(ge=0, le=100)] = 1
     """Retries after the first failure. Errors of configuration are never retried."""
 
 
-class FailureThreshold(Value):
+class FailureThreshold(Keys):
     """When to stop a campaign that mostly fails."""
 
     rate: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -305,7 +255,7 @@ class FailureThreshold(Value):
     """Runs the share is taken over."""
 
 
-class HealthCheck(Value):
+class HealthCheck(Keys):
     """How often persistent containers are checked."""
 
     every: Literal["cycle", "never"] = "cycle"
@@ -314,7 +264,7 @@ class HealthCheck(Value):
     """After every N experiments instead."""
 
 
-class ColdStart(Value):
+class ColdStart(Keys):
     """Whether each experiment starts cold."""
 
     force_cold_start: bool = False
@@ -323,7 +273,7 @@ class ColdStart(Value):
     """Clear them by restarting the container."""
 
 
-class Thermal(Value):
+class Thermal(Keys):
     """Pauses that let the machine cool down."""
 
     between_experiments: Duration = 60.0
@@ -334,7 +284,7 @@ class Thermal(Value):
     """Wait until the GPU is cooler than this."""
 
 
-class Execution(Value):
+class Execution(Keys):
     """Where and how runs are executed."""
 
     mode: Literal["auto", "host", "docker", "agent", "ray", "slurm", "simulated"] = "auto"
@@ -361,7 +311,7 @@ class Execution(Value):
     """Pauses."""
 
 
-class Energy(Value):
+class Energy(Keys):
     """How energy is measured."""
 
     source: Literal["auto", "rapl", "nvml", "zeus", "codecarbon", "none"] = "auto"
@@ -376,7 +326,7 @@ class Energy(Value):
     """Power usage effectiveness of the site."""
 
 
-class ModelsFrom(Value):
+class ModelsFrom(Keys):
     """Who manages model files."""
 
     devon_managed: bool = False
@@ -389,7 +339,7 @@ class ModelsFrom(Value):
     """Leave out models the user has no access to."""
 
 
-class Disk(Value):
+class Disk(Keys):
     """Care for disk space."""
 
     reserve_gb: Annotated[float, Field(ge=0)] = 0.0
@@ -400,7 +350,7 @@ class Disk(Value):
     """Where models are kept."""
 
 
-class Limits(Value):
+class Limits(Keys):
     """Bounds that stop mistakes from becoming long nights."""
 
     max_model_size_gb: Annotated[float, Field(gt=0)] | None = None
@@ -409,7 +359,7 @@ class Limits(Value):
     """Refuse a campaign with more experiments than this, before expanding it."""
 
 
-class Schedule(Value):
+class Schedule(Keys):
     """Unattended repetition."""
 
     enabled: bool = False
@@ -424,7 +374,7 @@ class Schedule(Value):
     """IANA zone of at."""
 
 
-class Notifications(Value):
+class Notifications(Keys):
     """Whom to tell."""
 
     desktop: bool = False
@@ -437,7 +387,7 @@ class Notifications(Value):
     """Apprise addresses; ${NAME} takes the value of an environment variable when sending."""
 
 
-class Io(Value):
+class Io(Keys):
     """Folders."""
 
     results_dir: Name = "results"
@@ -450,7 +400,7 @@ class Io(Value):
     """Volumes for containers."""
 
 
-class Campaign(Value):
+class Campaign(Keys):
     """A campaign: what varies, what is measured, how it is run."""
 
     name: Name

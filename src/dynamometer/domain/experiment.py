@@ -5,14 +5,65 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from dynamometer.domain.base import Value
-from dynamometer.domain.campaign import Concurrency, Count, Decoder, Name, Slo, Tokens, Warmup
+from dynamometer.domain.base import Keys, Value
 from dynamometer.domain.engine import Format, Precision
 from dynamometer.domain.ident import canonical_json, digest, text_hash
 
+
+def _nonempty(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    if any(ord(char) < 32 for char in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_nonempty)]
+
+
+Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Concurrency = Annotated[int, Field(ge=1, le=65_536)]
+
+
 Source = Literal["path", "demo", "hub", "ollama"]
+
+
+class Decoder(Keys):
+    """How tokens are sampled; each value may be an axis in a grid."""
+
+    preset: Literal["deterministic", "default"] | None = None
+    """deterministic is temperature 0; default leaves sampling to the engine."""
+    temperature: Annotated[float, Field(ge=0, le=5)] | None = None
+    """Sampling temperature."""
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Nucleus sampling."""
+    top_k: Annotated[int, Field(ge=0)] | None = None
+    """Sample from the k likeliest tokens; 0 is no limit."""
+    repetition_penalty: Annotated[float, Field(gt=0)] | None = None
+    """Penalty on repeated tokens; 1 is none."""
+
+
+class Slo(Keys):
+    """Service level a request must meet to count as goodput."""
+
+    ttft_ms: Annotated[float, Field(gt=0)] | None = None
+    """Longest time to first token."""
+    itl_ms: Annotated[float, Field(gt=0)] | None = None
+    """Longest mean inter-token latency."""
+    e2e_ms: Annotated[float, Field(gt=0)] | None = None
+    """Longest end-to-end latency."""
+
+
+class Warmup(Keys):
+    """Requests before the window: sent, kept, marked, and left out of all statistics."""
+
+    until: Literal["steady", "fixed"] = "steady"
+    """steady ends when the latency of the last requests varies little; fixed sends max_requests."""
+    max_requests: Annotated[int, Field(ge=0, le=100_000)] = 8
+    """Most requests to send; 0 switches the warm-up off."""
 
 
 class Weights(Value):

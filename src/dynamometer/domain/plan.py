@@ -10,9 +10,9 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from dynamometer.domain.base import Value
-from dynamometer.domain.campaign import Campaign, Name
+from dynamometer.domain.campaign import Campaign
 from dynamometer.domain.engine import Format
-from dynamometer.domain.experiment import Experiment, Source, Workload, run_id
+from dynamometer.domain.experiment import Experiment, Name, Source, Workload, run_id
 
 PLAN_SCHEMA = 1
 
@@ -153,31 +153,3 @@ class Plan(Value):
 
 
 Suite.model_rebuild()
-
-
-class Step(Value):
-    """What is handed to a worker: a folder with this in it is all it gets.
-
-    ``step.json`` in the attempt's folder; the same on this host, in a container, on an agent.
-    """
-
-    schema_version: int = 1
-    """Version of this format."""
-    campaign_id: str
-    """Campaign it belongs to; empty for a single experiment."""
-    run_id: str
-    """Identity of the run."""
-    cycle: Annotated[int, Field(ge=1)]
-    """Cycle, from 1."""
-    attempt: Annotated[int, Field(ge=1)]
-    """Attempt, from 1."""
-    experiment: Experiment
-    """What to run."""
-    weights_path: str | None = None
-    """Where the weights are on the machine of the worker."""
-    dataset_path: str | None = None
-    """Where the prompts are on the machine of the worker; None for the built-in ones."""
-    timeout_s: Annotated[float, Field(gt=0)]
-    """Longest time for the run."""
-    energy_source: str = "auto"
-    """Sensor to use."""
