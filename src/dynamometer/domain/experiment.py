@@ -84,6 +84,19 @@ class Weights(Value):
     size_bytes: Annotated[int, Field(ge=0)] | None = None
     """Size on disk where known. Not part of the identity."""
 
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """The part that names them: no sizes; of a local path only its last part, so that a folder may move."""
+        ref = self.ref.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] if self.source == "path" else self.ref
+        return {
+            "format": self.format,
+            "source": self.source,
+            "ref": ref,
+            "file": self.file,
+            "quant": self.quant,
+            "revision": self.revision,
+        }
+
 
 class Load(Value):
     """How requests arrive, without axes: closed loop with a number of requests in flight."""
@@ -122,6 +135,11 @@ class Workload(Value):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
     """Seed of the prompts; the cycle's number is mixed in, so cycles differ and configurations pair up."""
 
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """The part that can change the samples. Computed once, since thousands of experiments share a workload."""
+        return self.model_dump(mode="json", exclude={"benchmark", "slo"}, exclude_none=True)
+
 
 class Experiment(Value):
     """One configuration on the bench.
@@ -145,18 +163,15 @@ class Experiment(Value):
 
     @cached_property
     def id(self) -> str:
-        """12 hex digits: digest of the canonical JSON without sizes, labels, and how samples are read.
-
-        Of local weights only the last path part counts, so a moved folder keeps its results.
-        """
+        """12 hex digits: digest of the canonical JSON without sizes, labels, and how samples are read."""
         return digest(
             {
                 "engine": self.engine,
                 "model": self.model,
-                "weights": identity_of_weights(self.weights),
+                "weights": self.weights.identity,
                 "precision": self.precision,
                 "options": self.options,
-                "workload": identity_of_workload(self.workload),
+                "workload": self.workload.identity,
             }
         )
 
@@ -175,24 +190,6 @@ class Experiment(Value):
     def name(self) -> str:
         """Readable name, e.g. ``llama_cpp/SmolLM2-135M-Instruct/Q4_1/c8``. Unique within most campaigns, not all."""
         return f"{self.configuration}/{load_label(self.workload.load)}"
-
-
-def identity_of_weights(weights: Weights) -> dict[str, Any]:
-    """The part of the weights that names them, without sizes and without folders."""
-    ref = weights.ref.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] if weights.source == "path" else weights.ref
-    return {
-        "format": weights.format,
-        "source": weights.source,
-        "ref": ref,
-        "file": weights.file,
-        "quant": weights.quant,
-        "revision": weights.revision,
-    }
-
-
-def identity_of_workload(workload: Workload) -> dict[str, Any]:
-    """The part of the workload that can change the samples. Cached by the caller where it is shared."""
-    return workload.model_dump(mode="json", exclude={"benchmark", "slo"}, exclude_none=True)
 
 
 def load_label(load: Load) -> str:

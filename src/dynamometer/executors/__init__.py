@@ -1,0 +1,1 @@
+"""Start a worker somewhere, and keep a handle on it."""

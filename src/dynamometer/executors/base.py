@@ -24,15 +24,15 @@ class Exit:
 class Handle(Protocol):
     """A running worker."""
 
-    def wait(self, timeout_s: float) -> Exit | None:
-        """Wait until it ends, at most so long; None when it still runs. Returns early when a signal handler raises."""
+    def wait(self, timeout_s: float, wake_fd: int | None = None, /) -> Exit | None:
+        """Wait until it ends, at most so long, and only until ``wake_fd`` becomes readable; None when it still runs."""
 
-    def stop(self, grace_s: float) -> Exit:
-        """Ask it to end, wait so long, then kill it and everything it started."""
+    def stop(self, grace_s: float, wake_fd: int | None = None, /) -> Exit:
+        """Ask it to end; after the grace, or when ``wake_fd`` becomes readable, kill it and everything it started."""
 
 
 class Executor(Protocol):
     """Starts workers in one kind of place."""
 
-    def start(self, step: Step, folder: Path) -> Handle:
+    def start(self, step: Step, folder: Path, /) -> Handle:
         """Start the worker of a step in its attempt folder, which exists and is empty but for ``step.json``."""

@@ -1,0 +1,70 @@
+"""Files that are whole or not there: temp file, fsync, rename, fsync of the folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from pathlib import Path
+
+from dynamometer.errors import PreconditionError
+
+OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte. One write may be short without an error: a nearly full disk takes what fits."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_whole(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
+    """Put ``data`` at ``path`` so that a crash leaves the old file or the new one, never a part.
+
+    Raises PreconditionError when the disk is full or the folder is not writable; what stood there stays.
+    """
+    raw = data.encode() if isinstance(data, str) else data
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            write_all(descriptor, raw)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise storage_problem(error, path) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path, *, exclusive: bool = False) -> None:
+    """Make a folder and those above it. ``exclusive`` raises FileExistsError when it is there."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=not exclusive)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise storage_problem(error, folder) from error
+
+
+def storage_problem(error: OSError, path: Path) -> PreconditionError:
+    """What a failed write means, for people."""
+    if error.errno in OUT_OF_SPACE:
+        return PreconditionError(
+            f"the disk is full: cannot write {path}",
+            hint="free some space, then go on with: dyno campaign run FILE --resume",
+        )
+    return PreconditionError(f"cannot write {path}: {error.strerror or error}", hint="check that you may write there")

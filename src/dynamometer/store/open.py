@@ -1,0 +1,102 @@
+"""Making, finding and reading campaign folders."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from dynamometer.domain.ident import slug
+from dynamometer.domain.plan import Plan
+from dynamometer.domain.status import CampaignStatus
+from dynamometer.errors import NotFoundError, UsageError
+from dynamometer.store import journal
+from dynamometer.store.files import make_folder, write_whole
+from dynamometer.store.journal import Torn
+from dynamometer.store.layout import CampaignFolder, is_campaign
+from dynamometer.store.lock import is_owned
+from dynamometer.store.plans import read_plan, write_plan
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A campaign folder as read."""
+
+    folder: CampaignFolder
+    plan: Plan
+    status: CampaignStatus
+    torn: Torn | None
+    alive: bool
+    """Whether a process owns it now."""
+
+
+def create(results: Path, name: str, text: str, plan: Plan, now: datetime) -> CampaignFolder:
+    """Make the folder of a new campaign, with its file and its plan in it. Its name is the campaign's id.
+
+    The folder is made exclusively, so two campaigns of one name in one second get two folders.
+    """
+    while True:
+        identity = f"{slug(name)}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        try:
+            make_folder(results / identity, exclusive=True)
+        except FileExistsError:
+            continue
+        break
+    folder = CampaignFolder(results / identity)
+    write_whole(folder.campaign, text)
+    write_plan(folder.plan, plan)
+    make_folder(folder.runs)
+    return folder
+
+
+def read(root: Path) -> Opened:
+    """Read a campaign folder. A run that stands as running while nobody owns the campaign was interrupted."""
+    folder = CampaignFolder(root)
+    found = journal.read(folder.journal)
+    status, alive = found.status(), is_owned(folder.lock)
+    if not alive and status.state == "running":
+        status.state, status.reason = "interrupted", "its process died"
+        for run_id, run in status.runs.items():
+            if run.state == "running":
+                run.state, run.reason = "interrupted", "its process died"
+                if run_id not in status.removed:
+                    status.counts["running"] = status.counts.get("running", 0) - 1
+                    status.counts["interrupted"] = status.counts.get("interrupted", 0) + 1
+    return Opened(folder, read_plan(folder.plan), status, found.torn, alive)
+
+
+def find(wanted: str, known: Iterable[Path], results: Path) -> Path:
+    """The folder of a campaign: by path, by id, or by a beginning of the id or of the name that fits only one.
+
+    Raises NotFoundError, or UsageError when several fit.
+    """
+    direct = Path(wanted)
+    if is_campaign(direct):
+        return direct
+    folders = {folder.resolve() for folder in (*known, *_children(results)) if is_campaign(folder)}
+    exact = [folder for folder in folders if folder.name == wanted]
+    fitting = exact or [folder for folder in folders if folder.name.startswith(wanted)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if not fitting:
+        raise NotFoundError(f"no campaign {wanted!r}", hint="see the campaigns there are: dyno campaign list")
+    names = ", ".join(sorted(folder.name for folder in fitting)[-5:])
+    raise UsageError(f"{len(fitting)} campaigns begin with {wanted!r}: {names}", hint="give more of the id")
+
+
+def _children(results: Path) -> tuple[Path, ...]:
+    return tuple(results.iterdir()) if results.is_dir() else ()
+
+
+def latest_of(name: str, results: Path) -> Path | None:
+    """The newest campaign of that name under a results folder; by the journal, since folder names are slugs."""
+    newest: tuple[str, str] | None = None
+    for child in _children(results):
+        if not is_campaign(child) or not child.name.startswith(f"{slug(name)}-"):
+            continue
+        first = journal.first_event(CampaignFolder(child).journal)
+        if first is not None and first.name == name:
+            newest = max(newest or ("", ""), (first.at, str(child)))
+    return Path(newest[1]) if newest else None
