@@ -1,0 +1,1 @@
+"""Records become numbers here: metrics of one run, estimates over cycles, and doubts. Pure."""

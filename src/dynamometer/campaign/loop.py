@@ -20,7 +20,7 @@ from dynamometer.plan.estimate import pause_before
 from dynamometer.plan.resume import Remaining
 from dynamometer.store.files import make_folder
 from dynamometer.store.journal import JournalWriter
-from dynamometer.store.layout import CampaignFolder
+from dynamometer.store.layout import RECORD, CampaignFolder
 from dynamometer.store.records import Success, log_tail, outcome, write_step
 
 STOP_GRACE_S = 5.0
@@ -108,7 +108,7 @@ class Loop:
             result = self._attempt(run_id, run, attempt)
             duration = time.monotonic() - begin
             if isinstance(result, Success):
-                record = self.folder.relative(self.folder.attempt(run_id, attempt)) + "/record.json"
+                record = self.folder.relative(self.folder.attempt(run_id, attempt) / RECORD)
                 self.journal.append(
                     Done(run=run_id, attempt=attempt, record=record, record_sha256=result.sha256, duration_s=duration)
                 )

@@ -1,4 +1,4 @@
-"""Being told to stop: signals become a flag and a byte in a pipe, so that every wait ends at once and no write is cut."""
+"""Being told to stop: signals become a flag and a byte in a pipe: every wait ends at once, no write is cut."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class StopRequest:
 
 @contextmanager
 def listening(on_request: Callable[[int], None]) -> Iterator[StopRequest]:
-    """Turn INT, TERM and HUP into requests for as long as the block runs; ``on_request`` is told how many there were."""
+    """Turn INT, TERM and HUP into requests while the block runs; ``on_request`` is told how many there were."""
     stop = StopRequest()
 
     def hear(number: int, _frame: FrameType | None) -> None:

@@ -42,6 +42,8 @@ class Offer:
 
     variants: tuple[Variant, ...] = ()
     missing: str | None = None
+    skipped: tuple[str, ...] = ()
+    """Files left out beside the variants, each with its reason: cut short, unreadable."""
 
 
 @dataclass(frozen=True, slots=True)

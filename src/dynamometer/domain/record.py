@@ -56,6 +56,8 @@ class Sample(Value):
     """Tokens in each of these events; None when the server does not tell and the counts differ."""
     merged: int = 0
     """Events that arrived in one read with another of the same stream: their stamp is that of the read."""
+    resent: bool = False
+    """Sent a second time: the server had closed the kept-alive connection and answered nothing. sent_ns is the second."""
     prompt_chars: int = 0
     """Length of the prompt."""
     text_chars: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
@@ -33,12 +34,14 @@ def parse_duration(text: object) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest text that ``parse_duration`` reads back: 90.0 -> ``90s``, 1800.0 -> ``30m``."""
+    """The shortest text that ``parse_duration`` reads back, exactly: 90.0 -> ``90s``, 1800.0 -> ``30m``."""
     for unit in ("d", "h", "m", "s"):
         size = _SECONDS[unit]
         if seconds >= size and seconds % size == 0:
             return f"{int(seconds / size)}{unit}"
-    return f"{seconds * 1000:g}ms" if 0 < seconds < 1 else f"{seconds:g}s"
+    text = f"{seconds * 1000:g}ms" if 0 < seconds < 1 else f"{seconds:g}s"
+    exact = re.fullmatch(_DURATION_PATTERN, text) and parse_duration(text) == seconds
+    return text if exact else f"{Decimal(repr(seconds)):f}s"
 
 
 Duration = Annotated[

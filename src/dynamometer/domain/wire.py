@@ -25,6 +25,8 @@ class Endpoint(Value):
     """Name of the model on that server."""
     extra: dict[str, Any] = {}
     """Keys this engine wants in every request, e.g. cache_prompt: false."""
+    renames: dict[str, str] = {}
+    """This server's own names for keys of the body, e.g. repetition_penalty: repeat_penalty."""
     ignore_eos: bool = False
     """Whether it understands ignore_eos."""
 

@@ -17,6 +17,8 @@ def order(count: int, cycles: int, how: Order, seed: int) -> tuple[RunRef, ...]:
     places = range(count)
     if how == "grouped":
         return tuple(RunRef(place, cycle) for place in places for cycle in range(1, cycles + 1))
+    if not count:
+        return ()
     return tuple(RunRef(place, cycle) for cycle in range(1, cycles + 1) for place in _row(count, cycle, how, seed))
 
 

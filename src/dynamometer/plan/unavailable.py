@@ -39,8 +39,8 @@ def _engines(experiments: Iterable[Experiment], catalogue: Catalogue) -> Found:
         if experiment.weights.source == "ollama":
             yield f"model {experiment.model}", f"weights from Ollama ({experiment.weights.ref}); use path for now"
         dataset = experiment.workload.dataset
-        if dataset != "builtin" and not dataset.endswith(".jsonl"):
-            yield f"dataset {dataset}", "Hugging Face datasets; use builtin or a .jsonl file for now"
+        if dataset not in ("builtin", "synthetic") and not dataset.endswith(".jsonl"):
+            yield f"dataset {dataset}", "Hugging Face datasets; builtin, synthetic and .jsonl files work"
 
 
 def _suites(campaign: Campaign, suites: dict[str, Suite]) -> Found:

@@ -48,7 +48,7 @@ class Entry:
 
 
 class Index:
-    """The index file. It uses the rollback journal: WAL can lose rows in SQLite 3.7.0 to 3.51.2, which is what many have."""
+    """The index file. It uses the rollback journal: WAL can lose rows in SQLite 3.7.0 to 3.51.2, which many have."""
 
     def __init__(self, path: Path) -> None:
         """Use, and make when needed, the index at ``path``."""

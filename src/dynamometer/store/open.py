@@ -51,8 +51,24 @@ def create(results: Path, name: str, text: str, plan: Plan, now: datetime) -> Ca
     return folder
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a campaign stands, without its plan."""
+
+    status: CampaignStatus
+    torn: Torn | None
+    alive: bool
+
+
 def read(root: Path) -> Opened:
-    """Read a campaign folder. A run that stands as running while nobody owns the campaign was interrupted."""
+    """Read a campaign folder, plan and all."""
+    folder = CampaignFolder(root)
+    standing = read_status(root)
+    return Opened(folder, read_plan(folder.plan), standing.status, standing.torn, standing.alive)
+
+
+def read_status(root: Path) -> Standing:
+    """Where a campaign stands. A run that stands as running while nobody owns the campaign was interrupted."""
     folder = CampaignFolder(root)
     found = journal.read(folder.journal)
     status, alive = found.status(), is_owned(folder.lock)
@@ -64,7 +80,7 @@ def read(root: Path) -> Opened:
                 if run_id not in status.removed:
                     status.counts["running"] = status.counts.get("running", 0) - 1
                     status.counts["interrupted"] = status.counts.get("interrupted", 0) + 1
-    return Opened(folder, read_plan(folder.plan), status, found.torn, alive)
+    return Standing(status, found.torn, alive)
 
 
 def find(wanted: str, known: Iterable[Path], results: Path) -> Path:
@@ -100,3 +116,14 @@ def latest_of(name: str, results: Path) -> Path | None:
         if first is not None and first.name == name:
             newest = max(newest or ("", ""), (first.at, str(child)))
     return Path(newest[1]) if newest else None
+
+
+def newest(folders: Iterable[Path], results: Path) -> Path:
+    """The campaign that was made last. Raises NotFoundError when there is none."""
+    born: dict[Path, str] = {}
+    for folder in {folder.resolve() for folder in (*folders, *_children(results)) if is_campaign(folder)}:
+        first = journal.first_event(CampaignFolder(folder).journal)
+        born[folder] = first.at if first else ""
+    if not born:
+        raise NotFoundError("there are no campaigns yet", hint="begin one with: dyno campaign run FILE")
+    return max(born, key=lambda folder: (born[folder], folder.name))

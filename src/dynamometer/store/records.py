@@ -49,7 +49,7 @@ def read_samples(path: Path) -> tuple[Sample, ...]:
 
 def write_record(folder: Path, record: Record) -> None:
     """Write the record, whole or not at all. Its samples must be there already."""
-    write_whole(folder / layout.RECORD, record.model_dump_json(exclude_none=True, indent=1) + "\n")
+    write_whole(folder / layout.RECORD, record.model_dump_json(indent=1) + "\n")
 
 
 def read_record(path: Path) -> Success:
@@ -64,7 +64,7 @@ def read_record(path: Path) -> Success:
 
 def write_failure(folder: Path, failure: Failure) -> None:
     """Write why an attempt failed."""
-    write_whole(folder / layout.FAILURE, failure.model_dump_json(exclude_none=True, indent=1) + "\n")
+    write_whole(folder / layout.FAILURE, failure.model_dump_json(indent=1) + "\n")
 
 
 def outcome(folder: Path, step: Step) -> Success | Failure | None:
@@ -116,7 +116,7 @@ def _tail(path: Path, lines: int, most_bytes: int = 256 * 1024) -> Iterator[str]
 
 def write_step(folder: Path, step: Step) -> None:
     """Write what the worker is handed."""
-    write_whole(folder / layout.STEP, step.model_dump_json(exclude_none=True, indent=1) + "\n")
+    write_whole(folder / layout.STEP, step.model_dump_json(indent=1) + "\n")
 
 
 def read_step(folder: Path) -> Step:

@@ -31,7 +31,7 @@ from dynamometer.engines.shield import die_with_parent
 from dynamometer.errors import DynoError, PreconditionError, Terminated
 from dynamometer.meters import select
 from dynamometer.meters.base import Meter, Target
-from dynamometer.sources import gguf
+from dynamometer.sources import local
 from dynamometer.store import layout
 from dynamometer.store.lock import process_start
 from dynamometer.store.records import (
@@ -151,7 +151,8 @@ def run_step(step: Step, folder: Path) -> Record:
         )
     _require_answers(driven, folder, deadline)
     digest = write_samples(folder, driven.samples)
-    errors = Counter(sample.error for sample in driven.in_window if sample.error is not None)
+    sent = [sample for sample in driven.samples if sample.phase == "window"]
+    errors = Counter(sample.error for sample in sent if sample.error is not None)
     record = Record(
         dynamometer=__version__,
         campaign_id=step.campaign_id,
@@ -166,10 +167,10 @@ def run_step(step: Step, folder: Path) -> Record:
         engine=facts,
         model=model,
         host=host,
-        client=driven.health,
+        client=driven.client,
         readings=tuple(readings),
-        requests=len(driven.in_window),
-        good=len(driven.in_window) - sum(errors.values()),
+        requests=len(sent),
+        good=len(sent) - sum(errors.values()),
         errors=dict(errors),
         warmup_requests=driven.warmup_requests,
         warmup_steady=driven.warmup_steady,
@@ -197,7 +198,7 @@ def model_facts(step: Step) -> ModelFacts:
     weights, path = step.experiment.weights, step.weights_path
     if path is None:
         return ModelFacts(name=step.experiment.model, file=None, size_bytes=None, sha256=None, quant=weights.quant)
-    return gguf.model_facts(step.experiment.model, Path(path), weights)
+    return local.model_facts(step.experiment.model, Path(path), weights)
 
 
 def _prompts_text(step: Step) -> str | None:
@@ -234,7 +235,7 @@ def running(engine: Engine, step: Step, folder: Path, deadline: int) -> Iterator
 
 
 def free_port() -> int:
-    """A loopback port that is free now. Another process may take it first; then the engine's start fails and is retried."""
+    """A loopback port that is free now. If another process takes it first, the engine's start fails and is retried."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
@@ -313,11 +314,12 @@ def _lost(up: Running, folder: Path, message: str) -> Failure:
 
 def _require_answers(driven: Driven, folder: Path, deadline: int) -> None:
     """A run without one whole answer is a failure, whatever the exit codes say."""
-    if any(sample.error is None for sample in driven.in_window):
+    sent = [sample for sample in driven.samples if sample.phase == "window"]
+    if any(sample.error is None for sample in sent):
         return
-    kinds = Counter(sample.error for sample in driven.in_window)
+    kinds = Counter(sample.error for sample in sent)
     words = ", ".join(f"{count} × {kind}" for kind, count in kinds.most_common()) or "no request was sent"
-    detail = next((sample.error_detail for sample in driven.in_window if sample.error_detail), None)
+    detail = next((sample.error_detail for sample in sent if sample.error_detail), None)
     late = time.monotonic_ns() >= deadline
     raise StepFailed(
         Failure(

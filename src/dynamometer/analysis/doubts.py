@@ -1,0 +1,333 @@
+"""Reasons to trust a figure less: one small pure rule each, with the numbers that made it speak and what would help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dynamometer.analysis.measure import RunMetrics
+from dynamometer.analysis.stats import BOOTSTRAP_FROM, FEWEST, drift, relative_mad
+from dynamometer.domain.experiment import Experiment
+from dynamometer.domain.record import Record
+from dynamometer.domain.summary import Doubt, Estimate
+
+UNSTABLE = 0.10
+"""Relative MAD over cycles above which a metric is unstable."""
+DRIFT_CHANCE = 0.01
+DRIFT_CHANGE = 0.05
+"""A drift is worth a word when it is this unlikely by chance and this large from first cycle to last."""
+CLIENT_CPU = 0.6
+"""Share of one core per client process above which the client may have been the bottleneck."""
+CLIENT_LAG = 0.05
+"""Share of the median ITL above which late reads blur it."""
+MERGED = 0.05
+"""Share of events that arrived in one read with another."""
+WATCHED = ("output_tok_s", "ttft_ms", "itl_ms", "e2e_ms")
+"""Metrics looked at for spread and drift."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of an experiment: what was recorded, and what it measures."""
+
+    record: Record
+    metrics: RunMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the rules look at: an experiment, its finished runs in the order of cycles, its estimates."""
+
+    experiment: Experiment
+    runs: tuple[Run, ...]
+    estimates: tuple[Estimate, ...]
+    cycles_planned: int
+
+
+Rule = Callable[[Row], Sequence[Doubt]]
+
+
+def doubts_of(row: Row) -> tuple[Doubt, ...]:
+    """All doubts about one row; none about a row without runs, which has no figures to doubt."""
+    return tuple(doubt for rule in RULES for doubt in rule(row)) if row.runs else ()
+
+
+def simulated(row: Row) -> list[Doubt]:
+    """Nothing real ran."""
+    if not (count := sum(run.record.simulated for run in row.runs)):
+        return []
+    return [Doubt(code="simulated", message=f"{_of(count, row)} simulated: these are not measurements")]
+
+
+def too_few_cycles(row: Row) -> list[Doubt]:
+    """No interval can be given."""
+    if (n := len(row.runs)) >= FEWEST:
+        return []
+    hint = f"set cycles: {FEWEST} or more" if row.cycles_planned < FEWEST else "finish the campaign with --resume"
+    message = f"{_cycles(n)}: an interval takes {FEWEST}, so nothing tells how far to trust these figures"
+    return [Doubt(code="too_few_cycles", message=message, hint=hint)]
+
+
+def few_samples(row: Row) -> list[Doubt]:
+    """Percentiles left out because too few requests stand behind them."""
+    short = [e for e in row.estimates if e.value is None and e.missing and e.missing.startswith("not enough data")]
+    if not short:
+        return []
+    requests = min(run.metrics.observed.requests for run in row.runs)
+    names = ", ".join(estimate.metric for estimate in short)
+    message = f"{requests} requests in a run are too few for {names}"
+    return [Doubt(code="few_samples", message=message, hint="p95 takes 100 requests in each run, p99 takes 500")]
+
+
+def no_warmup(row: Row) -> list[Doubt]:
+    """The window began cold."""
+    if not (count := sum(run.record.warmup_requests == 0 for run in row.runs)):
+        return []
+    message = f"no warm-up in {_of(count, row)}: the window includes the engine's first steps"
+    return [Doubt(code="no_warmup", message=message, hint="set workload.warmup.max_requests: 8")]
+
+
+def unsteady_warmup(row: Row) -> list[Doubt]:
+    """The warm-up ended at its cap, not because latency had settled."""
+    unsteady = [run.record.warmup_requests for run in row.runs if run.record.warmup_steady is False]
+    if not unsteady:
+        return []
+    message = f"latency had not settled after {max(unsteady)} warm-up requests in {_of(len(unsteady), row)}"
+    return [Doubt(code="warmup_not_steady", message=message, hint="raise workload.warmup.max_requests")]
+
+
+def unstable(row: Row) -> list[Doubt]:
+    """A metric varies much from cycle to cycle."""
+    doubts = []
+    for estimate in _watched(row):
+        spread = relative_mad(_values(estimate))
+        if len(_values(estimate)) >= FEWEST and spread is not None and spread > UNSTABLE:
+            message = (
+                f"{estimate.metric} is unstable: the median deviation over {_cycles(estimate.n)} is "
+                f"{spread:.0%} of the median"
+            )
+            hint = "look for other load, throttling, or a window that is too short"
+            doubts.append(Doubt(code="unstable", message=message, hint=hint, metric=estimate.metric))
+    return doubts
+
+
+def drifting(row: Row) -> list[Doubt]:
+    """A metric moves in one direction over the campaign."""
+    doubts = []
+    for estimate in _watched(row):
+        trend = drift(_values(estimate))
+        if trend is not None and trend.p < DRIFT_CHANCE and abs(trend.change) > DRIFT_CHANGE:
+            message = f"{estimate.metric} drifts: {trend.change:+.0%} from the first cycle to the last of {estimate.n}"
+            hint = "longer pauses (execution.thermal) if the machine heats up; cycles are not alike"
+            doubts.append(Doubt(code="drift", message=message, hint=hint, metric=estimate.metric))
+    return doubts
+
+
+def client_busy(row: Row) -> list[Doubt]:
+    """The client used so much processor time that it may have been what was measured."""
+    shares = [
+        run.record.client.cpu_s / run.record.client.wall_s / run.record.client.processes
+        for run in row.runs
+        if run.record.client.wall_s > 0 and run.record.client.processes > 0
+    ]
+    worst = max(shares, default=0.0)
+    if worst <= CLIENT_CPU:
+        return []
+    message = f"client saturated: it was busy {worst:.0%} of the window in the worst of {_cycles(len(row.runs))}"
+    return [Doubt(code="client_saturated", message=message, hint="lower the concurrency, or give it a core of its own")]
+
+
+def client_late(row: Row) -> list[Doubt]:
+    """The client read so late that gaps between tokens are blurred."""
+    lags = []
+    for run in row.runs:
+        itl, lag = run.metrics.values["itl_ms"].value, run.record.client.lag_p99_ms
+        if itl and lag is not None and lag > CLIENT_LAG * itl:
+            lags.append((lag / itl, lag, itl))
+    if not lags:
+        return []
+    share, lag, itl = max(lags)
+    message = f"client saturated: it read up to {lag:.3g} ms late (p99), {share:.0%} of the median ITL of {itl:.3g} ms"
+    hint = "where stamps come from user space, ITL is uncertain by that much; lower the concurrency"
+    return [Doubt(code="client_late", message=message, hint=hint, metric="itl_ms")]
+
+
+def merged_events(row: Row) -> list[Doubt]:
+    """Events arrived together, so their own arrival is unknown."""
+    events = sum(run.metrics.observed.events for run in row.runs)
+    merged = sum(run.metrics.observed.merged for run in row.runs)
+    if not events or merged / events <= MERGED:
+        return []
+    message = (
+        f"{merged / events:.0%} of {events} events arrived in one read with another: gaps between them are unknown"
+    )
+    hint = "the engine sends in bursts, or the client was late; read ITL with care, throughput is not touched"
+    return [Doubt(code="merged_events", message=message, hint=hint, metric="itl_ms")]
+
+
+def user_stamps(row: Row) -> list[Doubt]:
+    """Arrival stamps are those of our process, not of the kernel."""
+    if not (count := sum(run.record.client.clock == "user" for run in row.runs)):
+        return []
+    message = f"arrival stamps come from user space in {_of(count, row)}: latencies include our own delay in reading"
+    hint = "kernel stamps take plain TCP on Linux"
+    return [Doubt(code="user_stamps", message=message, hint=hint)]
+
+
+def clock_steps(row: Row) -> list[Doubt]:
+    """The wall clock jumped, so some kernel stamps could not be used."""
+    if not (steps := sum(run.record.client.clock_steps for run in row.runs)):
+        return []
+    message = f"the wall clock jumped {steps} times: stamps of these moments are from user space"
+    return [Doubt(code="clock_steps", message=message, hint="let the machine's time service settle before measuring")]
+
+
+def errors(row: Row) -> list[Doubt]:
+    """Requests went wrong; latencies and throughput are those of the others."""
+    bad = sum(run.metrics.observed.errors for run in row.runs)
+    sent = sum(run.metrics.observed.requests for run in row.runs)
+    if not bad:
+        return []
+    kinds: dict[str, int] = {}
+    for run in row.runs:
+        for kind, count in run.record.errors.items():
+            kinds[kind] = kinds.get(kind, 0) + count
+    listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "kinds not recorded"
+    message = f"{bad} of {sent} requests went wrong ({bad / sent:.1%}: {listed}); figures are of the others"
+    return [Doubt(code="errors", message=message, hint="the engine's log beside the record may say why")]
+
+
+def short_output(row: Row) -> list[Doubt]:
+    """The engine stopped early although it was told not to."""
+    short = sum(run.metrics.observed.short for run in row.runs)
+    if not short:
+        return []
+    sent = sum(run.metrics.observed.requests for run in row.runs)
+    asked = row.experiment.workload.max_output_tokens
+    message = f"{short} of {sent} answers have fewer than the {asked} tokens asked for, although ignore_eos is set"
+    return [Doubt(code="short_output", message=message, hint="rows with unlike token counts do not compare")]
+
+
+def cached_prompts(row: Row) -> list[Doubt]:
+    """A prefix cache answered in part, which flatters TTFT."""
+    cached = sum(run.metrics.observed.cached for run in row.runs)
+    if not cached:
+        return []
+    sent = sum(run.metrics.observed.requests for run in row.runs)
+    tokens = sum(run.metrics.observed.cached_tokens for run in row.runs)
+    message = f"a prefix cache answered {tokens} prompt tokens in {cached} of {sent} requests: TTFT is flattered"
+    hint = "switch the engine's prompt cache off, or use prompts without a shared beginning"
+    return [Doubt(code="cached_prompts", message=message, hint=hint, metric="ttft_ms")]
+
+
+def host_busy(row: Row) -> list[Doubt]:
+    """Other programs were running before ours began."""
+    loads = [
+        (r.load_1m / r.cores, r.load_1m, r.cores) for run in row.runs if (r := run.record.host).load_1m is not None
+    ]
+    busy = [load for load in loads if load[0] > 0.5]
+    if not busy:
+        return []
+    _, load, cores = max(busy)
+    message = f"the host was busy before {_of(len(busy), row)}: load average up to {load:.1f} on {cores} cores"
+    return [Doubt(code="host_busy", message=message, hint="stop other programs; leave pauses between runs")]
+
+
+def too_many_threads(row: Row) -> list[Doubt]:
+    """More threads asked for than there are cores."""
+    options = row.experiment.options
+    asked = max(
+        (value for key in ("threads", "threads_batch") if isinstance(value := options.get(key), int)), default=0
+    )
+    cores = min(run.record.host.cores for run in row.runs)
+    if asked <= cores:
+        return []
+    message = f"{asked} threads on {cores} cores: threads wait for each other"
+    return [Doubt(code="too_many_threads", message=message, hint=f"set threads to {cores} or fewer")]
+
+
+def unlike_cycles(row: Row) -> list[Doubt]:
+    """Cycles that are averaged were not made under the same conditions."""
+    facts: dict[str, set[str]] = {
+        "different hosts": {run.record.host.fingerprint for run in row.runs},
+        "different engine versions": {run.record.engine.version or "unknown" for run in row.runs},
+        "different model files (by hash)": {run.record.model.sha256 or "unknown" for run in row.runs},
+    }
+    return [
+        Doubt(
+            code="unlike_cycles",
+            message=f"the cycles of one row have {len(values)} {what}: {', '.join(sorted(v[:16] for v in values))}",
+            hint="do not average over these; run the campaign anew on one machine with one version",
+        )
+        for what, values in facts.items()
+        if len(values) > 1
+    ]
+
+
+def mixed_energy(row: Row) -> list[Doubt]:
+    """Energy of the cycles comes from unlike sensors, or is estimated."""
+    used = {
+        f"{reading.kind} by {reading.source or reading.meter}"
+        for run in row.runs
+        for reading in run.record.readings
+        if reading.quantity == "energy" and reading.value is not None
+    }
+    if len(used) <= 1 and not any(text.startswith("estimated") for text in used):
+        return []
+    message = f"energy is {', '.join(sorted(used))}"
+    hint = "estimates and measurements, or two sensors, do not compare"
+    return [Doubt(code="energy_source", message=message, hint=hint, metric="energy_j")]
+
+
+def forced_bootstrap(row: Row) -> list[Doubt]:
+    """The bootstrap was asked for where it lies."""
+    made = {e.n for e in row.estimates if e.method and e.method.startswith("bca") and e.n < BOOTSTRAP_FROM}
+    if not made:
+        return []
+    n = min(made)
+    message = f"bootstrap intervals of {_cycles(n)} are too narrow: at a nominal 95 % they cover about {_COVERED[n]} %"
+    return [Doubt(code="forced_bootstrap", message=message, hint="leave out --interval bootstrap")]
+
+
+_COVERED = {3: 72, 4: 79, 5: 83, 6: 86, 7: 86, 8: 87, 9: 88}
+"""Per cent that nominal 95 % BCa intervals of the mean cover at that n: 1,500 simulated log-normal samples each."""
+
+RULES: tuple[Rule, ...] = (
+    simulated,
+    too_few_cycles,
+    unlike_cycles,
+    errors,
+    short_output,
+    cached_prompts,
+    no_warmup,
+    unsteady_warmup,
+    unstable,
+    drifting,
+    client_busy,
+    client_late,
+    merged_events,
+    user_stamps,
+    clock_steps,
+    host_busy,
+    too_many_threads,
+    mixed_energy,
+    forced_bootstrap,
+    few_samples,
+)
+"""All rules, gravest first."""
+
+
+def _watched(row: Row) -> list[Estimate]:
+    return [estimate for estimate in row.estimates if estimate.metric in WATCHED and estimate.value is not None]
+
+
+def _values(estimate: Estimate) -> list[float]:
+    return [value for value in estimate.per_cycle if value is not None]
+
+
+def _of(count: int, row: Row) -> str:
+    return f"{count} of {_cycles(len(row.runs))}"
+
+
+def _cycles(n: int) -> str:
+    return "1 cycle" if n == 1 else f"{n} cycles"

@@ -1,0 +1,69 @@
+"""One run in numbers: every metric, and what its samples tell of their own trustworthiness."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dynamometer.analysis.metrics import METRICS, Measured
+from dynamometer.analysis.samples import in_window, whole
+from dynamometer.domain.record import Record, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Counts over the samples of the window that doubts are made of."""
+
+    requests: int
+    """Requests sent in the window."""
+    errors: int
+    """Of these, gone wrong."""
+    events: int
+    """Events with tokens, of whole answers."""
+    merged: int
+    """Of these events, arrived in one read with another."""
+    short: int
+    """Whole answers with fewer tokens than asked although the end of text was to be ignored."""
+    cached: int
+    """Requests whose prompt a cache answered in part."""
+    cached_tokens: int
+    """Prompt tokens that caches answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunMetrics:
+    """All metrics of one run, and what was observed of its samples."""
+
+    run_id: str
+    experiment_id: str
+    cycle: int
+    values: Mapping[str, Measured]
+    """Metric key -> value."""
+    observed: Observed
+
+
+def measure(record: Record, samples: Sequence[Sample]) -> RunMetrics:
+    """Every metric of one run. Samples in any order; those outside the window are told apart by their phase."""
+    return RunMetrics(
+        run_id=record.run_id,
+        experiment_id=record.experiment.id,
+        cycle=record.cycle,
+        values={metric.info.key: metric.compute(record, samples) for metric in METRICS},
+        observed=_observe(record, samples),
+    )
+
+
+def _observe(record: Record, samples: Sequence[Sample]) -> Observed:
+    workload = record.experiment.workload
+    sent, good = in_window(samples), whole(samples)
+    cached = [s.usage.cached_tokens for s in sent if s.usage is not None and s.usage.cached_tokens]
+    asked = workload.max_output_tokens if workload.ignore_eos else 0
+    return Observed(
+        requests=len(sent),
+        errors=len(sent) - len(good),
+        events=sum(len(sample.arrivals_ns) for sample in good),
+        merged=sum(sample.merged for sample in good),
+        short=sum(sample.output_tokens is not None and sample.output_tokens < asked for sample in good),
+        cached=len(cached),
+        cached_tokens=sum(cached),
+    )

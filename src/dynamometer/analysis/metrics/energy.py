@@ -1,0 +1,57 @@
+"""Energy, and energy per output token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dynamometer.analysis.metrics.base import Measured, Metric, absent
+from dynamometer.analysis.metrics.readings import best_reading
+from dynamometer.analysis.metrics.tokens import finished
+from dynamometer.domain.record import Record, Sample
+from dynamometer.domain.summary import MetricInfo
+
+
+def total(record: Record, samples: Sequence[Sample]) -> Measured:
+    """Joules over the window."""
+    del samples
+    reading = best_reading(record, "energy", "J")
+    if reading is None:
+        return absent("no energy meter was open")
+    if reading.value is None:
+        return absent(reading.missing or "the meter gave no value")
+    return Measured(reading.value, 1)
+
+
+def per_token(record: Record, samples: Sequence[Sample]) -> Measured:
+    """Joules over the window / output tokens finished in it."""
+    energy, done = total(record, samples), finished(record, samples)
+    if energy.value is None:
+        return energy
+    if done.tokens is None:
+        return absent(done.missing or "token counts are unknown", done.requests)
+    if done.tokens == 0:
+        return absent("no output token in the window", done.requests)
+    return Measured(energy.value / done.tokens, done.requests)
+
+
+TOTAL = Metric(
+    MetricInfo(
+        key="energy_j",
+        title="Energy",
+        unit="J",
+        better="lower",
+        description="Energy over the window as the sensor counted it, idle power included. The sensor and what it "
+        "covers are named under provenance.",
+    ),
+    total,
+)
+PER_TOKEN = Metric(
+    MetricInfo(
+        key="energy_j_per_token",
+        title="Energy per token",
+        unit="J/token",
+        better="lower",
+        description="Energy over the window / output tokens of the requests finished whole in it.",
+    ),
+    per_token,
+)

@@ -1,0 +1,32 @@
+"""Share of requests that went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dynamometer.analysis.metrics.base import Measured, Metric, absent
+from dynamometer.analysis.samples import in_window
+from dynamometer.domain.record import Record, Sample
+from dynamometer.domain.summary import MetricInfo
+
+
+def compute(record: Record, samples: Sequence[Sample]) -> Measured:
+    """Share of the window's requests."""
+    del record
+    sent = in_window(samples)
+    if not sent:
+        return absent("no request in the window")
+    return Measured(sum(sample.error is not None for sample in sent) / len(sent), len(sent))
+
+
+METRIC = Metric(
+    MetricInfo(
+        key="error_share",
+        title="Errors",
+        unit="share",
+        better="lower",
+        description="Requests of the window refused, cut off, empty or answered with an error / requests sent in it. "
+        "They count here and nowhere else.",
+    ),
+    compute,
+)

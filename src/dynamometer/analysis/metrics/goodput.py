@@ -1,0 +1,55 @@
+"""Goodput."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dynamometer.analysis.metrics.base import Measured, Metric, absent
+from dynamometer.analysis.metrics.ttft import NOT_STREAMED
+from dynamometer.analysis.samples import e2e_ms, in_window, tpot_ms, ttft_ms
+from dynamometer.domain.experiment import Slo
+from dynamometer.domain.record import Record, Sample
+from dynamometer.domain.summary import MetricInfo
+
+
+def meets(sample: Sample, slo: Slo) -> bool | None:
+    """Whether a request meets every limit given; None when a figure that decides is unknown.
+
+    A request that failed meets none. The mean ITL of a request is its TPOT; of one token there is nothing to wait for.
+    """
+    if sample.error is not None:
+        return False
+    mean_itl = 0.0 if sample.output_tokens == 1 else tpot_ms(sample)
+    pairs = ((slo.ttft_ms, ttft_ms(sample)), (slo.itl_ms, mean_itl), (slo.e2e_ms, e2e_ms(sample)))
+    verdicts = [None if value is None else value <= limit for limit, value in pairs if limit is not None]
+    if False in verdicts:
+        return False
+    return None if None in verdicts else True
+
+
+def compute(record: Record, samples: Sequence[Sample]) -> Measured:
+    """Share of the window's requests."""
+    slo = record.experiment.workload.slo
+    if slo is None or (slo.ttft_ms, slo.itl_ms, slo.e2e_ms) == (None, None, None):
+        return absent("no service level (workload.slo) was given")
+    if not record.experiment.workload.streaming and (slo.ttft_ms or slo.itl_ms):
+        return absent(NOT_STREAMED)
+    verdicts = [meets(sample, slo) for sample in in_window(samples)]
+    if not verdicts:
+        return absent("no request in the window")
+    if unknown := verdicts.count(None):
+        return absent(f"cannot be judged for {unknown} of {len(verdicts)} requests: their latency is unknown")
+    return Measured(verdicts.count(True) / len(verdicts), len(verdicts))
+
+
+METRIC = Metric(
+    MetricInfo(
+        key="goodput",
+        title="Goodput",
+        unit="share",
+        better="higher",
+        description="Requests that meet every service level given (TTFT, mean ITL, E2E) / requests sent in the window. "
+        "A request that failed meets none.",
+    ),
+    compute,
+)

@@ -1,0 +1,33 @@
+"""Output throughput."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dynamometer.analysis.metrics.base import Measured, Metric, absent
+from dynamometer.analysis.metrics.tokens import finished
+from dynamometer.domain.record import Record, Sample
+from dynamometer.domain.summary import MetricInfo
+
+
+def compute(record: Record, samples: Sequence[Sample]) -> Measured:
+    """Tokens finished / length of the window."""
+    done = finished(record, samples)
+    if done.tokens is None:
+        return absent(done.missing or "token counts are unknown", done.requests)
+    if record.window.seconds <= 0:
+        return absent("the window has no length", done.requests)
+    return Measured(done.tokens / record.window.seconds, done.requests)
+
+
+METRIC = Metric(
+    MetricInfo(
+        key="output_tok_s",
+        title="Throughput",
+        unit="tok/s",
+        better="higher",
+        description="Output tokens of the requests finished whole in the window / length of the window. Prompt tokens "
+        "do not count. The window is one for all requests, from the first byte sent to the last answer.",
+    ),
+    compute,
+)

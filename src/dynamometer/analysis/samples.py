@@ -1,0 +1,48 @@
+"""One request read as latencies, in milliseconds as the client saw them; None where a definition does not apply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dynamometer.domain.record import Sample
+from dynamometer.domain.units import NS_PER_MS
+
+
+def in_window(samples: Sequence[Sample]) -> list[Sample]:
+    """Requests of the window, good and bad. The cold request and the warm-up never count."""
+    return [sample for sample in samples if sample.phase == "window"]
+
+
+def whole(samples: Sequence[Sample]) -> list[Sample]:
+    """Requests of the window that were answered whole; only these have latencies."""
+    return [sample for sample in in_window(samples) if sample.error is None]
+
+
+def ttft_ms(sample: Sample) -> float | None:
+    """First event that carries a token minus last byte sent."""
+    return (sample.arrivals_ns[0] - sample.sent_ns) / NS_PER_MS if sample.arrivals_ns else None
+
+
+def e2e_ms(sample: Sample) -> float | None:
+    """Last event that carries a token minus last byte sent; of an answer without events, its last byte."""
+    last = sample.arrivals_ns[-1] if sample.arrivals_ns else sample.ended_ns
+    return (last - sample.sent_ns) / NS_PER_MS if last is not None else None
+
+
+def tpot_ms(sample: Sample) -> float | None:
+    """(E2E - TTFT) / (tokens - 1); None for one token and for unknown counts."""
+    tokens = sample.output_tokens
+    if not sample.arrivals_ns or tokens is None or tokens < 2:
+        return None
+    return (sample.arrivals_ns[-1] - sample.arrivals_ns[0]) / NS_PER_MS / (tokens - 1)
+
+
+def itls_ms(sample: Sample) -> list[float] | None:
+    """Gaps between consecutive events, each divided by the tokens in the later one; None when these are unknown."""
+    arrivals, tokens = sample.arrivals_ns, sample.event_tokens
+    if tokens is None or len(tokens) != len(arrivals) or any(count < 1 for count in tokens):
+        return None
+    return [
+        (later - earlier) / NS_PER_MS / count
+        for earlier, later, count in zip(arrivals, arrivals[1:], tokens[1:], strict=False)
+    ]

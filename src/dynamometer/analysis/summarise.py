@@ -1,0 +1,240 @@
+"""A campaign in numbers: the plan's experiments in order, each with estimates over its cycles, and doubts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import get_args
+
+from dynamometer.analysis.doubts import Row, Run, doubts_of
+from dynamometer.analysis.measure import RunMetrics
+from dynamometer.analysis.metrics import METRICS
+from dynamometer.analysis.stats import Method, interval
+from dynamometer.domain.experiment import Experiment, load_label, run_id
+from dynamometer.domain.plan import Plan
+from dynamometer.domain.record import Record
+from dynamometer.domain.status import CampaignStatus
+from dynamometer.domain.summary import (
+    Doubt,
+    Estimate,
+    ExperimentSummary,
+    FailureSummary,
+    MetricInfo,
+    Provenance,
+    Summary,
+)
+
+METHODS: tuple[Method, ...] = get_args(Method)
+"""What ``interval_method`` may be, beside None."""
+
+
+def summarise(
+    plan: Plan,
+    status: CampaignStatus,
+    records: Mapping[str, Record],
+    metrics: Mapping[str, RunMetrics],
+    *,
+    version: str,
+    interval_method: str | None = None,
+) -> Summary:
+    """What the records say together; works while the campaign runs, and with nothing at all.
+
+    ``records`` and ``metrics`` are keyed by run id; a run counts when it is in both. Rows are the plan's experiments
+    in its order: runs that left the plan are counted in a doubt, not shown. ``interval_method`` forces one of
+    ``METHODS``; None takes the right one for the number of cycles. Raises ValueError for another name.
+    """
+    method = _method(interval_method)
+    names = unique_names(plan.experiments)
+    cycles = _cycles_of(plan)
+    rows = []
+    for index, experiment in enumerate(plan.experiments):
+        finished = tuple(
+            Run(records[key], metrics[key])
+            for cycle in cycles.get(index, ())
+            if (key := run_id(experiment.id, cycle)) in records and key in metrics
+        )
+        rows.append(_row(experiment, names[index], finished, cycles.get(index, ()), status, plan.campaign.seed, method))
+    used = [records[key] for key in plan.run_ids if key in records and key in metrics]
+    return Summary(
+        campaign_id=status.campaign_id,
+        name=plan.campaign.name,
+        description=plan.campaign.description,
+        state=status.state,
+        simulated=any(row.simulated for row in rows),
+        runs=status.tally() or ({"pending": len(plan.runs)} if plan.runs else {}),
+        cycles=plan.campaign.cycles,
+        metrics=tuple(metric.info for metric in METRICS),
+        experiments=tuple(rows),
+        failures=tuple(_failures(plan, names, status)),
+        doubts=tuple(_campaign_doubts(plan, status, records, metrics, rows)),
+        provenance=_provenance(used),
+        created=status.created,
+        version=version,
+    )
+
+
+def unique_names(experiments: Sequence[Experiment]) -> list[str]:
+    """Readable names; where several are alike, each with its id."""
+    seen = Counter(experiment.name for experiment in experiments)
+    return [e.name if seen[e.name] == 1 else f"{e.name}#{e.id}" for e in experiments]
+
+
+def estimate(info: MetricInfo, runs: Sequence[RunMetrics], *, seed: int, method: Method | None) -> Estimate:
+    """One metric over the cycles of one experiment. Cycles without a value are left out and never count as 0."""
+    measured = [run.values[info.key] for run in runs]
+    values = [one.value for one in measured if one.value is not None]
+    samples = sum(one.samples for one in measured)
+    per_cycle = tuple(one.value for one in measured)
+    if not values:
+        return Estimate(
+            metric=info.key,
+            value=None,
+            samples=samples,
+            missing=_why(measured[0].missing if measured else None, runs),
+            per_cycle=per_cycle,
+        )
+    found = interval(values, seed=seed, force=method)
+    low, high = found.low, found.high
+    if info.unit == "share" and low is not None and high is not None:
+        low, high = max(0.0, low), min(1.0, high)
+    return Estimate(
+        metric=info.key,
+        value=found.centre,
+        low=low,
+        high=high,
+        n=found.n,
+        samples=samples,
+        method=found.method,
+        no_interval=found.reason,
+        per_cycle=per_cycle,
+    )
+
+
+def _why(reason: str | None, runs: Sequence[RunMetrics]) -> str:
+    return reason or ("no value" if runs else "no finished run")
+
+
+def _method(name: str | None) -> Method | None:
+    if name is None:
+        return None
+    found = next((method for method in METHODS if method == name), None)
+    if found is None:
+        raise ValueError(f"unknown interval method {name!r}: one of {', '.join(METHODS)}")
+    return found
+
+
+def _cycles_of(plan: Plan) -> dict[int, list[int]]:
+    cycles: dict[int, list[int]] = {}
+    for run in plan.runs:
+        cycles.setdefault(run.experiment, []).append(run.cycle)
+    return {index: sorted(found) for index, found in cycles.items()}
+
+
+def _row(
+    experiment: Experiment,
+    name: str,
+    finished: tuple[Run, ...],
+    cycles: Sequence[int],
+    status: CampaignStatus,
+    seed: int,
+    method: Method | None,
+) -> ExperimentSummary:
+    runs = [run.metrics for run in finished]
+    estimates = tuple(estimate(metric.info, runs, seed=seed, method=method) for metric in METRICS)
+    states = (status.runs.get(run_id(experiment.id, cycle)) for cycle in cycles)
+    return ExperimentSummary(
+        experiment_id=experiment.id,
+        name=name,
+        engine=experiment.engine,
+        model=experiment.model,
+        quant=experiment.weights.quant,
+        load=load_label(experiment.workload.load),
+        benchmark=experiment.workload.benchmark,
+        simulated=any(run.record.simulated for run in finished),
+        cycles_done=len(finished),
+        cycles_planned=len(cycles),
+        failed=sum(state is not None and state.state == "failed" for state in states),
+        estimates=estimates,
+        doubts=doubts_of(Row(experiment, finished, estimates, len(cycles))),
+    )
+
+
+def _failures(plan: Plan, names: Sequence[str], status: CampaignStatus) -> Iterable[FailureSummary]:
+    for key, run in zip(plan.run_ids, plan.runs, strict=True):
+        state = status.runs.get(key)
+        if state is None or state.state != "failed" or state.failure is None:
+            continue
+        failure = state.failure
+        yield FailureSummary(
+            run_id=key,
+            name=names[run.experiment],
+            cycle=run.cycle,
+            attempts=state.attempts,
+            kind=failure.kind,
+            message=f"{failure.message}\n{failure.hint}" if failure.hint else failure.message,
+            log_tail=failure.log_tail,
+        )
+
+
+def _campaign_doubts(
+    plan: Plan,
+    status: CampaignStatus,
+    records: Mapping[str, Record],
+    metrics: Mapping[str, RunMetrics],
+    rows: Sequence[ExperimentSummary],
+) -> Iterable[Doubt]:
+    done, planned = sum(row.cycles_done for row in rows), len(plan.runs)
+    used = [records[key] for key in plan.run_ids if key in records and key in metrics]
+    if done < planned:
+        message = f"partial results: {done} of {planned} runs are finished"
+        yield Doubt(code="partial", message=message, hint="finish the campaign with --resume")
+    unread = sum(
+        key not in records or key not in metrics
+        for key in plan.run_ids
+        if (state := status.runs.get(key)) is not None and state.state == "completed"
+    )
+    if unread:
+        message = f"{unread} completed runs have no readable record, and are missing from the figures"
+        yield Doubt(code="records_missing", message=message, hint="their folders were moved, deleted or damaged")
+    if status.removed:
+        message = f"results of {len(status.removed)} runs that are no longer planned are kept, and not shown"
+        yield Doubt(code="removed_runs", message=message)
+    hosts = {record.host.fingerprint for record in used}
+    if len(hosts) > 1:
+        message = f"runs were made on {len(hosts)} different hosts"
+        yield Doubt(code="unlike_hosts", message=message, hint="rows from unlike hosts do not compare")
+    simulated = sum(row.simulated for row in rows)
+    if 0 < simulated < sum(row.cycles_done > 0 for row in rows):
+        message = f"{simulated} of {len(rows)} rows are simulated"
+        yield Doubt(code="simulated_rows", message=message, hint="never compare them with the measured ones")
+
+
+def _provenance(records: Sequence[Record]) -> Provenance:
+    return Provenance(
+        hosts=_lines(
+            f"{h.processor}, {h.cores} cores, {h.memory_bytes / 2**30:.1f} GiB, {h.system}"
+            + (f", {', '.join(h.gpus)}" if h.gpus else "")
+            + (f", governor {h.governor}" if h.governor else "")
+            + f" ({h.fingerprint})"
+            for h in (record.host for record in records)
+        ),
+        engines=_lines(f"{r.engine.name} {r.engine.version or 'of unknown version'}" for r in records),
+        models=_lines(
+            f"{m.name}: {m.file or 'file unknown'}, sha256 {m.sha256 or 'unknown'}" for m in (r.model for r in records)
+        ),
+        clocks=_lines(f"{record.client.clock} arrival stamps" for record in records),
+        energy=_lines(
+            f"{reading.kind} by {reading.source or reading.meter}" + (f", {reading.scope}" if reading.scope else "")
+            if reading.value is not None
+            else f"n/a: {reading.missing or 'no reason given'}"
+            for record in records
+            for reading in record.readings
+            if reading.quantity == "energy"
+        ),
+        prompts=_lines(f"{record.dataset}, cycle {record.cycle}, sha256 {record.prompts_sha256}" for record in records),
+    )
+
+
+def _lines(texts: Iterable[str]) -> tuple[str, ...]:
+    """Each text once, in the order of first appearance."""
+    return tuple(dict.fromkeys(texts))

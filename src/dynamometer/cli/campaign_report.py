@@ -1,0 +1,58 @@
+"""``dyno campaign report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dynamometer import wiring
+from dynamometer.cli.options import colour_option, json_option, results_option, write_output
+from dynamometer.cli.results import print_report
+from dynamometer.report import FORMAT_NAMES
+from dynamometer.report.formats import FORMATS
+
+
+@click.command("report")
+@click.argument("campaign_id", required=False)
+@click.option(
+    "-f",
+    "--format",
+    "form",
+    type=click.Choice(FORMAT_NAMES),
+    default="text",
+    show_default=True,
+    help="Form of the report.",
+)
+@click.option("-o", "--output", metavar="FILE", default="-", help="Write to a file ('-': standard output).")
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.option(
+    "--interval",
+    type=click.Choice(["auto", "student-t", "bootstrap"]),
+    default="auto",
+    show_default=True,
+    help="How intervals are made; auto is Student t below 10 cycles and BCa bootstrap from 10 on.",
+)
+@results_option
+@json_option
+@colour_option
+def command(
+    campaign_id: str | None,
+    form: str,
+    output: str,
+    force: bool,
+    interval: str,
+    results_dir: Path,
+    as_json: bool,
+    colour: str,
+) -> None:
+    """Print the results of a campaign: the newest one, or the one with this id. Works while it runs, too."""
+    root = wiring.find_campaign(campaign_id, results_dir) if campaign_id else wiring.newest_campaign(results_dir)
+    results = wiring.summary_of(root, None if interval == "auto" else interval)
+    form = "json" if as_json else form
+    if form == "text" and output == "-":
+        print_report(results, colour)
+        return
+    for problem in results.damaged:
+        click.echo(f"left out, damaged: {problem}", err=True)
+    write_output(FORMATS[form](results.summary), output, force=force)

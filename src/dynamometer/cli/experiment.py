@@ -1,0 +1,32 @@
+"""``dyno experiment``."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+from dynamometer import wiring
+from dynamometer.cli.options import colour_option, json_option, no_input_option, print_json, quiet_option
+from dynamometer.cli.plan_view import plan_document, plan_lines
+from dynamometer.cli.running import Manner, execute
+
+
+@click.command("experiment")
+@click.argument("file", type=click.Path(allow_dash=True))
+@click.option("--dry-run", is_flag=True, help="Show what would run; write nothing.")
+@quiet_option
+@no_input_option
+@json_option
+@colour_option
+def command(file: str, dry_run: bool, quiet: bool, no_input: bool, yes: bool, as_json: bool, colour: str) -> None:
+    """Run a file with a single experiment, once. Repetition, and with it intervals, belong to campaigns."""
+    prepared = wiring.prepare_experiment(file)
+    if dry_run:
+        if as_json:
+            print_json(plan_document(prepared.plan, prepared.resolved))
+        else:
+            click.echo("\n".join(plan_lines(prepared.plan, prepared.resolved)))
+        return
+    folder = wiring.new_campaign(prepared)
+    execute(prepared, folder, Manner(quiet, as_json, colour, no_input, yes), shlex.join(["dyno", "experiment", file]))

@@ -1,0 +1,61 @@
+"""A group whose commands are imported when they are called, so that ``--help`` costs nothing but Click."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import click
+
+
+class Lazy(NamedTuple):
+    """Where a command lives and what ``--help`` says of it."""
+
+    target: str
+    """module:attribute."""
+    summary: str
+    hidden: bool = False
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and loads each on demand."""
+
+    def __init__(self, name: str | None = None, *, lazy: dict[str, Lazy], **attributes: Any) -> None:
+        """``lazy`` lists the commands in the order of the help text."""
+        super().__init__(name, **attributes)
+        self.lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table."""
+        return [*self.names(), *super().list_commands(ctx)]
+
+    def names(self) -> list[str]:
+        """Names that are shown."""
+        return [name for name, command in self.lazy.items() if not command.hidden]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        if cmd_name not in self.lazy:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self.lazy[cmd_name].target.partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command), cmd_name
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of commands, without importing any."""
+        rows = [(name, self.lazy[name].summary) for name in self.names()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which name is near."""
+        name = args[0]
+        if name not in self.lazy and not name.startswith("-"):
+            near = get_close_matches(name, self.names(), 1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(self.names())}."
+            raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)

@@ -1,0 +1,93 @@
+"""Options that several commands share, and what they mean for output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from dynamometer.errors import PreconditionError, UsageError
+from dynamometer.store.files import write_whole
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def json_option(command: F) -> F:
+    """``--json``: one JSON document on standard output; errors as JSON on standard error."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document; errors as JSON too.")(command)
+
+
+def colour_option(command: F) -> F:
+    """``--color`` / ``--no-color``."""
+    command = click.option("--no-color", "colour", flag_value="never", help="The same as --color never.")(command)
+    return click.option(
+        "--color",
+        "colour",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        help="Colours; auto also honours NO_COLOR and FORCE_COLOR.",
+    )(command)
+
+
+def quiet_option(command: F) -> F:
+    """``-q``."""
+    return click.option("-q", "--quiet", is_flag=True, help="No progress on the terminal, only the result.")(command)
+
+
+def no_input_option(command: F) -> F:
+    """``--no-input`` and ``--yes``."""
+    command = click.option("-y", "--yes", is_flag=True, help="Answer yes to every question.")(command)
+    return click.option("--no-input", is_flag=True, help="Never ask; take the default that is safe.")(command)
+
+
+def results_option(command: F) -> F:
+    """``--results-dir``, for commands that look campaigns up."""
+    return click.option(
+        "--results-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("results"),
+        show_default=True,
+        help="Folder with campaign folders, looked into besides the index.",
+    )(command)
+
+
+def use_colour(wish: str, *, error: bool = False) -> bool:
+    """Whether to colour standard output (or standard error): by the flag, the environment, the terminal."""
+    if wish != "auto":
+        return wish == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR") or os.environ.get("CLICOLOR_FORCE"):
+        return True
+    stream = sys.stderr if error else sys.stdout
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and os.environ.get("CLICOLOR") != "0"
+
+
+def interactive(no_input: bool) -> bool:
+    """Whether a question can be asked."""
+    return not no_input and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def write_output(text: str, output: str, *, force: bool) -> None:
+    """Write to a file, whole or not at all; ``-`` is standard output. An existing file is kept unless forced."""
+    if output == "-":
+        click.echo(text, nl=not text.endswith("\n"))
+        return
+    path = Path(output)
+    if path.exists() and not force:
+        raise UsageError(f"{output} exists", hint="add --force to replace it")
+    if path.is_dir():
+        raise PreconditionError(f"{output} is a folder")
+    write_whole(path, text)
+    click.echo(f"wrote {output}", err=True)

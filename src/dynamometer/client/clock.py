@@ -1,0 +1,111 @@
+"""Kernel stamps are wall-clock times; the record wants monotonic ones. The conversion, after the run.
+
+At each wake the loop reads monotonic, wall, monotonic clock in a row. The difference is the offset of that moment;
+how far the two monotonic readings lie apart says how good it is. Where the offset moves faster than a clock can be
+slewed, the wall clock was stepped, and stamps of that moment fall back to the user-space stamp of the wake.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+TIMESPEC = struct.Struct("@qq")
+GOOD_READING_NS = 20_000
+"""A clock reading that took longer than this was interrupted; its neighbour's offset is better."""
+STEP_NS = 50_000
+SLEW = 1e-3
+"""Offsets may move by STEP_NS and by this share of the time between: twice what the kernel slews at most (500 ppm)."""
+SLACK_NS = 20_000
+"""Stamps this far outside of what is possible are pulled in: clocks are read one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wakes:
+    """Clock readings of each wake of the loop: monotonic, wall, monotonic again; nanoseconds."""
+
+    before_ns: Sequence[int]
+    wall_ns: Sequence[int]
+    after_ns: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class RawRead:
+    """One read as the loop stored it."""
+
+    wake: int
+    """Which wake it belongs to."""
+    read_ns: int
+    """Monotonic time right after the read."""
+    stamp: bytes
+    """The kernel's timespec; empty when it gave none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Monotonic arrival of each read of one exchange."""
+
+    arrivals_ns: tuple[int, ...]
+    fallback_wakes: frozenset[int]
+    """Wakes whose stamps could not be used."""
+
+
+class Converter:
+    """Turns kernel stamps into monotonic times by the offsets of the wakes."""
+
+    def __init__(self, wakes: Wakes) -> None:
+        self._wakes = wakes
+        self._offsets = _offsets(wakes)
+        self._unsure = _steps(self._offsets, wakes.before_ns)
+
+    def arrivals(self, reads: Sequence[RawRead], sent_ns: int) -> Arrivals:
+        """Arrivals of the reads of one exchange, whose request was sent at ``sent_ns``; never decreasing."""
+        earliest, found, fallbacks = sent_ns, [], set()
+        for read in reads:
+            arrival = self._monotonic(read, earliest)
+            if arrival is None:
+                fallbacks.add(read.wake)
+                arrival = max(earliest, min(self._wakes.before_ns[read.wake], read.read_ns))
+            found.append(arrival)
+            earliest = arrival
+        return Arrivals(tuple(found), frozenset(fallbacks))
+
+    def _monotonic(self, read: RawRead, earliest_ns: int) -> int | None:
+        if len(read.stamp) < TIMESPEC.size or read.wake in self._unsure:
+            return None
+        seconds, nanoseconds = TIMESPEC.unpack_from(read.stamp)
+        if not seconds:
+            return None
+        arrival = int(seconds * 1_000_000_000 + nanoseconds - self._offsets[read.wake])
+        if earliest_ns - SLACK_NS <= arrival <= read.read_ns + SLACK_NS:
+            return max(earliest_ns, min(arrival, read.read_ns))
+        return None
+
+
+def _offsets(wakes: Wakes) -> list[int]:
+    """Wall minus monotonic time at each wake; an interrupted reading takes over that of its nearest neighbour."""
+    rows = list(zip(wakes.before_ns, wakes.wall_ns, wakes.after_ns, strict=True))
+    shortest = min((after - before for before, _, after in rows), default=0)
+    limit = max(GOOD_READING_NS, shortest)
+    good = [
+        (index, wall - (before + after) // 2)
+        for index, (before, wall, after) in enumerate(rows)
+        if after - before <= limit
+    ]
+    offsets, position = [], 0
+    for index in range(len(rows)):
+        while position + 1 < len(good) and abs(good[position + 1][0] - index) <= abs(good[position][0] - index):
+            position += 1
+        offsets.append(good[position][1])
+    return offsets
+
+
+def _steps(offsets: Sequence[int], times_ns: Sequence[int]) -> frozenset[int]:
+    """Wakes beside a step of the wall clock: those right before and right after it."""
+    unsure: set[int] = set()
+    for index, ((offset, time), (later_offset, later)) in enumerate(pairwise(zip(offsets, times_ns, strict=True))):
+        if abs(later_offset - offset) > STEP_NS + SLEW * (later - time):
+            unsure |= {index, index + 1}
+    return frozenset(unsure)

@@ -1,0 +1,267 @@
+"""A raw exchange becomes a sample. Pure, and only after the run: which events carried tokens, how many, when.
+
+Not tokens: events that name only a role, empty ones, usage, comments, whatever follows ``[DONE]``. Reasoning text is
+output like any other. Each event's arrival is that of the read that brought its end.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Literal
+
+from dynamometer.client.exchange import Exchange
+from dynamometer.client.message import Message, read_message
+from dynamometer.client.sse import Event, events, looks_like_events
+from dynamometer.domain.record import ErrorKind, Sample, Usage
+
+DONE = "[DONE]"
+_DETAIL = 300
+_TEXTS = ("content", "reasoning_content", "reasoning")
+
+Phase = Literal["cold", "warmup", "window"]
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What was read so far."""
+
+    text_chars: int = 0
+    reads: list[int] = field(default_factory=list)
+    counts: list[int | None] = field(default_factory=list)
+    totals: list[int | None] = field(default_factory=list)
+    usage: Usage | None = None
+    timings: dict[str, Any] | None = None
+    finish: str | None = None
+    done: bool = False
+    error: ErrorKind | None = None
+    detail: str | None = None
+
+    def fail(self, kind: ErrorKind, detail: str) -> None:
+        """Keep the first error; later ones follow from it."""
+        if self.error is None:
+            self.error, self.detail = kind, _clean(detail[:_DETAIL])
+
+
+def decode(exchange: Exchange, *, streaming: bool, phase: Phase = "window", prompt_chars: int = 0) -> Sample:
+    """The sample of one exchange, for both OpenAI APIs (chat, completions).
+
+    An answer that was not streamed has no arrivals: no TTFT and no ITL can be told, only its end.
+    """
+    message = read_message(exchange.pieces)
+    answer = _Answer()
+    if not exchange.pieces:
+        _judge_silence(exchange, answer)
+    else:
+        _read(message, answer, streaming=streaming)
+        _judge_end(exchange, message, answer, streaming=streaming)
+    if answer.reads and answer.usage and answer.usage.completion_tokens == 0:
+        answer.usage = answer.usage.model_copy(update={"completion_tokens": None})  # tokens came: zero is no count
+    shared = Counter(answer.reads)
+    return Sample(
+        id=exchange.id,
+        phase=phase,
+        sent_ns=exchange.sent_ns,
+        ended_ns=exchange.pieces[-1].arrival_ns if exchange.pieces else None,
+        arrivals_ns=tuple(message.arrivals_ns[read] for read in answer.reads),
+        event_tokens=event_tokens(answer.counts, answer.totals, answer.usage),
+        merged=sum(count for count in shared.values() if count > 1),
+        resent=exchange.resent,
+        prompt_chars=prompt_chars,
+        text_chars=answer.text_chars,
+        usage=answer.usage,
+        timings=answer.timings,
+        finish=answer.finish,
+        status=message.status,
+        error=answer.error,
+        error_detail=answer.detail,
+    )
+
+
+def event_tokens(counts: list[int | None], totals: list[int | None], usage: Usage | None) -> tuple[int, ...] | None:
+    """Tokens in each event that carries some, or None when nobody tells.
+
+    First the events' own counts (token ids, log probabilities), then the engine's running total in each event, then
+    one each, if the server's usage agrees with that.
+    """
+    if not counts:
+        return None
+    told = tuple(count for count in counts if count is not None)
+    if len(told) == len(counts):
+        return told
+    running = [total for total in totals if total is not None]
+    if len(running) == len(counts):
+        steps = tuple(later - earlier for earlier, later in pairwise([0, *running]))
+        if all(step > 0 for step in steps):
+            return steps
+    if usage is not None and usage.completion_tokens == len(counts):
+        return (1,) * len(counts)
+    return None
+
+
+def _judge_silence(exchange: Exchange, answer: _Answer) -> None:
+    kinds: dict[str, ErrorKind] = {"refused": "refused", "timeout": "timeout", "stopped": "timeout"}
+    answer.fail(kinds.get(exchange.end, "connection"), exchange.detail or "closed without an answer")
+
+
+def _judge_end(exchange: Exchange, message: Message, answer: _Answer, *, streaming: bool) -> None:
+    """Errors that show only at the end of what came."""
+    if answer.done and exchange.end in {"complete", "closed", "reset"}:
+        whole = True
+    else:
+        whole = exchange.end == "complete" and message.complete and (answer.finish is not None or not streaming)
+    if exchange.end in {"timeout", "stopped"}:
+        answer.fail("timeout", exchange.detail)
+    elif exchange.end in {"oversize", "malformed"}:
+        answer.fail("bad_response", exchange.detail)
+    elif message.status is None:
+        answer.fail("connection", exchange.detail or "closed within the head of the answer")
+    elif not whole:
+        answer.fail("truncated", exchange.detail or "the stream ended without [DONE] or a finish_reason")
+    if not answer.text_chars and not answer.reads:
+        answer.fail("empty", "no output token")
+
+
+def _read(message: Message, answer: _Answer, *, streaming: bool) -> None:
+    if message.problem:
+        answer.fail("bad_response", message.problem)
+    if message.status is None:
+        return
+    if message.status != 200:
+        answer.fail("http_status", f"{message.status}: {_excerpt(message.body)}")
+        return
+    is_stream = message.content_type == "text/event-stream" or (
+        not message.content_type and looks_like_events(message.body)
+    )
+    if streaming and is_stream:
+        for event in events(message.body):
+            _read_event(event, message, answer)
+            if answer.done or answer.error:
+                return
+    elif streaming or is_stream:
+        wanted = "an event stream" if streaming else "JSON"
+        answer.fail("bad_response", f"asked for {wanted}, got {message.content_type}: {_excerpt(message.body)}")
+    elif message.complete:
+        _read_document(message, answer)
+
+
+def _read_event(event: Event, message: Message, answer: _Answer) -> None:
+    if event.data.strip() == DONE:
+        answer.done = True
+        return
+    value = _json_object(event.data)
+    if event.kind == "error" or (value is not None and value.get("error")):
+        answer.fail("stream_error", _error_text(value, event.data))
+        return
+    if value is None:
+        if event.end < len(message.body) or message.complete:  # else the connection was cut within it
+            answer.fail("bad_response", f"event is not a JSON object: {event.data}")
+        return
+    _note_facts(value, answer)
+    choice = _first_choice(value)
+    text, count = _text_of(choice), _token_count(choice)
+    if text or count:
+        answer.text_chars += len(text)
+        answer.reads.append(message.read_of(event.end))
+        answer.counts.append(count)
+        answer.totals.append(_count((answer.timings or {}).get("predicted_n")) if "timings" in value else None)
+
+
+def _read_document(message: Message, answer: _Answer) -> None:
+    """An answer in one JSON document."""
+    text = message.body.decode("utf-8", "replace")
+    value = _json_object(text)
+    if value is None:
+        answer.fail("bad_response", f"not a JSON object: {text}")
+    elif value.get("error"):
+        answer.fail("bad_response", _error_text(value, text))
+    else:
+        _note_facts(value, answer)
+        choice = _first_choice(value)
+        answer.text_chars = len(_text_of(choice))
+
+
+def _note_facts(value: dict[str, Any], answer: _Answer) -> None:
+    """Usage, timings and the finish reason, wherever they come; the last ones count."""
+    answer.usage = _usage(value.get("usage")) or answer.usage
+    timings = value.get("timings")
+    if isinstance(timings, dict):
+        answer.timings = {key: number for key, number in timings.items() if _is_number(number)}
+    finish = _first_choice(value).get("finish_reason")
+    if isinstance(finish, str):
+        answer.finish = _clean(finish)
+
+
+def _first_choice(value: dict[str, Any]) -> dict[str, Any]:
+    choices = value.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first if isinstance(first, dict) else {}
+
+
+def _text_of(choice: dict[str, Any]) -> str:
+    """Output text of a choice: ``text`` (completions), ``delta`` (a chat stream) or ``message`` (a chat answer)."""
+    if isinstance(choice.get("text"), str):
+        return str(choice["text"])
+    part = choice.get("delta") or choice.get("message")
+    if not isinstance(part, dict):
+        return ""
+    content, *reasonings = (part.get(key) if isinstance(part.get(key), str) else "" for key in _TEXTS)
+    reasoning = next((text for text in reasonings if text), "")  # two spellings of the same text
+    return f"{reasoning}{content}"
+
+
+def _token_count(choice: dict[str, Any]) -> int | None:
+    """Tokens of a choice by its token ids or its log probabilities; None when it has neither."""
+    logprobs = choice.get("logprobs")
+    of_logprobs = (logprobs.get("content"), logprobs.get("tokens")) if isinstance(logprobs, dict) else ()
+    lists: Iterable[Any] = (choice.get("token_ids"), choice.get("tokens"), *of_logprobs)
+    return next((len(tokens) for tokens in lists if isinstance(tokens, list) and tokens), None)
+
+
+def _usage(value: object) -> Usage | None:
+    if not isinstance(value, dict):
+        return None
+    details = value.get("prompt_tokens_details")
+    usage = Usage(
+        prompt_tokens=_count(value.get("prompt_tokens")),
+        completion_tokens=_count(value.get("completion_tokens")),
+        cached_tokens=_count(details.get("cached_tokens")) if isinstance(details, dict) else None,
+    )
+    return usage if usage != Usage() else None
+
+
+def _count(value: object) -> int | None:
+    """A count if it is one: not a truth value, not negative, not a text."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _json_object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text, parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _error_text(value: dict[str, Any] | None, text: str) -> str:
+    error = value.get("error", value) if value is not None else text
+    if isinstance(error, dict):
+        error = error.get("message", error)
+    return str(error)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _clean(text: str) -> str:
+    """Text that UTF-8 can hold: JSON escapes can spell half a character."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _excerpt(body: bytes) -> str:
+    return " ".join(body[:_DETAIL].decode("utf-8", "replace").split())

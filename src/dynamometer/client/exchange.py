@@ -1,0 +1,61 @@
+"""What went over the wire: a request made ready, and what came back, raw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dynamometer.domain.record import ClientHealth, Window
+
+End = Literal["complete", "closed", "reset", "refused", "malformed", "timeout", "oversize", "stopped"]
+"""How an exchange ended. complete: the framing says so. closed: the server closed the connection. reset: it was
+reset. refused: no connection. malformed: not HTTP. timeout: its time was up. oversize: more bytes than allowed.
+stopped: the whole measurement was told to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as bytes, made before the window."""
+
+    id: str
+    """Sent as X-Request-Id."""
+    payload: bytes
+    """Head and body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes of one read."""
+
+    arrival_ns: int
+    """Monotonic time at which the last of them arrived."""
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and all that came back for it, undecoded."""
+
+    id: str
+    sent_ns: int
+    """When the last byte was handed to the kernel; for a refused one, when the connection was asked for."""
+    pieces: tuple[Piece, ...]
+    """What arrived, in order; empty when nothing did."""
+    end: End
+    detail: str = ""
+    """What the system said of a connection that failed."""
+    resent: bool = False
+    """Sent a second time, because the server had closed the kept-alive connection and answered nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """All exchanges of one measurement, in the order they were sent."""
+
+    exchanges: tuple[Exchange, ...]
+    window: Window
+    health: ClientHealth
+    connections: int
+    """Connections opened; fewer than exchanges when they were kept alive and used again."""
+    gave_up: str | None = None
+    """Why sending ended before the load was through; None when it was not cut short."""

@@ -1,0 +1,367 @@
+"""The loop on the wire. Its hot path is: wake, ``recvmsg``, append (stamp, bytes). Nothing is decoded here."""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from errno import EINPROGRESS
+from typing import Protocol
+
+from dynamometer.client.clock import RawRead, Wakes
+from dynamometer.client.exchange import End, Request
+from dynamometer.client.framing import Framing, MalformedError
+from dynamometer.client.stamps import ANCILLARY_BYTES, Address, open_socket
+from dynamometer.load.stops import Progress
+
+READ_BYTES = 65_536
+TICK_NS = 50_000_000
+"""How often time limits are looked at, and how long a slot rests after a connection was refused or dropped."""
+_IN, _OUT = select.EPOLLIN, select.EPOLLOUT
+_DROPPED: frozenset[End] = frozenset({"refused", "reset", "closed"})
+
+
+class Stop(Protocol):
+    """Decides whether one more request is sent. Pure; asked right before each request."""
+
+    @property
+    def duration_ns(self) -> int | None:
+        """When the window ends, counted from the first request; None when it ends with the last answer."""
+
+    def more(self, progress: Progress) -> bool:
+        """True to send another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When to give up. Times in nanoseconds."""
+
+    request_ns: int = 300_000_000_000
+    """Longest time from asking for a connection, if there is none, to the last byte."""
+    response_bytes: int = 64 * 1024 * 1024
+    """Most bytes of one response."""
+    unreachable_ns: int = 5_000_000_000
+    """How long every connection may be refused before sending ends altogether."""
+    deadline_ns: int | None = None
+    """Monotonic time at which everything ends."""
+
+
+@dataclass(slots=True)
+class RawExchange:
+    """One exchange while it lasts: its reads are (wake, time after the read, kernel stamp, bytes)."""
+
+    request: Request
+    launched_ns: int
+    sent_ns: int
+    reads: list[tuple[int, int, bytes, bytes]] = field(default_factory=list)
+    size: int = 0
+    end: End = "stopped"
+    detail: str = ""
+    ended_ns: int = 0
+    resent: bool = False
+
+    def raw_reads(self) -> tuple[RawRead, ...]:
+        """The reads without their bytes."""
+        return tuple(RawRead(wake, read_ns, stamp) for wake, read_ns, stamp, _ in self.reads)
+
+
+class _Slot:
+    """One of the requests in flight, and the connection it uses again and again."""
+
+    __slots__ = ("connected", "exchange", "framing", "mask", "resume_ns", "sock", "stale", "unsent")
+
+    def __init__(self) -> None:
+        self.sock: socket.socket | None = None
+        self.mask = 0
+        self.connected = False
+        self.stale = False  # the connection is older than the request: the server may have closed it unseen
+        self.exchange: RawExchange | None = None
+        self.framing = Framing()
+        self.unsent = memoryview(b"")
+        self.resume_ns: int | None = None
+
+
+class Loop:
+    """Keeps ``slots`` requests in flight until ``stop`` says enough, then waits for those still in flight.
+
+    ``t_send`` is read right before the call that hands over the last bytes: after it, the scheduler may already have
+    given our core to the server that the bytes woke, and TTFT would be too short.
+    """
+
+    def __init__(
+        self, address: Address, requests: Iterator[Request], slots: int, stop: Stop, limits: Limits, *, stamped: bool
+    ) -> None:
+        self._family, self._address = address
+        self._requests = requests
+        self._stop = stop
+        self._limits = limits
+        self._stamped = stamped
+        self._slots = [_Slot() for _ in range(slots)]
+        self._by_fd: dict[int, _Slot] = {}
+        self._epoll = select.epoll()
+        self._clock: tuple[list[int], list[int], list[int]] = ([], [], [])
+        self._wake = -1
+        self._latencies: list[int] = []
+        self._more = True
+        self._in_flight = 0
+        self._reached_ns = 0
+        self._due_ns = 0
+        self._on_close: Callable[[], None] | None = None
+        self._cpu_ns = 0
+        self.exchanges: list[RawExchange] = []
+        self.reads = 0
+        self.connections = 0
+        self.begin_ns = 0
+        self.end_ns = 0
+        self.cpu_ns = 0
+        self.gave_up: str | None = None
+
+    def run(self, on_open: Callable[[], None], on_close: Callable[[], None]) -> None:
+        """Connect, open the window, drive, close the window. Whatever a signal handler raises passes through."""
+        self._on_close = on_close
+        try:
+            self._connect_all()
+            with _collector_off():
+                on_open()
+                self._drive()
+        finally:
+            self._release()
+
+    @property
+    def wakes(self) -> Wakes:
+        """The clock readings of every wake."""
+        return Wakes(*self._clock)
+
+    def _connect_all(self) -> None:
+        """Open every connection before the window. One that fails is tried again, and counted, when it is needed."""
+        self._reached_ns = time.monotonic_ns()
+        for slot in self._slots:
+            self._connect(slot)
+        until_ns = self._reached_ns + self._limits.unreachable_ns
+        while time.monotonic_ns() < until_ns and any(slot.sock and not slot.connected for slot in self._slots):
+            for fd, _ in self._epoll.poll(0.05, len(self._slots)):
+                self._writable(self._by_fd[fd])
+
+    def _drive(self) -> None:
+        self._cpu_ns = time.thread_time_ns()
+        self.begin_ns = self._reached_ns = time.monotonic_ns()
+        self._tick(self.begin_ns)
+        for slot in self._slots:
+            self._next(slot)
+        while self._in_flight or any(slot.resume_ns is not None for slot in self._slots):
+            self._turn()
+        self._close_window(max((exchange.ended_ns for exchange in self.exchanges), default=self.begin_ns))
+
+    def _turn(self) -> None:
+        """Serve what comes until the next tick. The hot path."""
+        poll, by_fd, monotonic_ns, wall_ns = self._epoll.poll, self._by_fd, time.monotonic_ns, time.time_ns
+        before_list, wall_list, after_list = self._clock
+        most = len(self._slots) + 1
+        now = monotonic_ns()
+        while self._in_flight and now < self._due_ns:
+            ready = poll((self._due_ns - now) / 1e9, most)
+            before, wall, now = monotonic_ns(), wall_ns(), monotonic_ns()
+            before_list.append(before)
+            wall_list.append(wall)
+            after_list.append(now)
+            self._wake += 1
+            for fd, mask in ready:
+                slot = by_fd[fd]
+                if mask & _OUT or not slot.connected:
+                    self._writable(slot)
+                else:
+                    self._readable(slot)
+        if not self._in_flight and any(slot.resume_ns is not None for slot in self._slots):
+            time.sleep(max(0, self._due_ns - now) / 1e9)
+        self._tick(monotonic_ns())
+
+    def _readable(self, slot: _Slot) -> None:
+        exchange, sock = slot.exchange, slot.sock
+        if exchange is None or sock is None:  # closed by the server between two requests
+            self._disconnect(slot)
+            return
+        try:
+            data, ancillary, _, _ = sock.recvmsg(READ_BYTES, ANCILLARY_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lost(slot, "reset", str(error))
+            return
+        if not data:
+            self._lost(slot, "closed", "connection closed by the server")
+            return
+        exchange.reads.append((self._wake, time.monotonic_ns(), ancillary[0][2] if ancillary else b"", data))
+        self.reads += 1
+        exchange.size += len(data)
+        try:
+            if slot.framing.feed(data):
+                self._finish(slot, "complete")
+            elif exchange.size > self._limits.response_bytes:
+                self._finish(slot, "oversize", f"more than {self._limits.response_bytes} bytes")
+        except MalformedError as error:
+            self._finish(slot, "malformed", str(error))
+
+    def _writable(self, slot: _Slot) -> None:
+        if slot.sock is None:
+            return
+        if not slot.connected:
+            error = slot.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if error:
+                self._lost(slot, "refused", os.strerror(error))
+                return
+            slot.connected = True
+            self.connections += 1
+            self._reached_ns = time.monotonic_ns()
+        if slot.exchange is None:
+            self._watch(slot, slot.sock, _IN)
+        else:
+            self._write(slot, slot.sock, slot.exchange)
+
+    def _write(self, slot: _Slot, sock: socket.socket, exchange: RawExchange) -> None:
+        sent_ns = time.monotonic_ns()
+        try:
+            sent = sock.send(slot.unsent)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._lost(slot, "reset", str(error))
+            return
+        slot.unsent = slot.unsent[sent:]
+        if slot.unsent:
+            self._watch(slot, sock, _IN | _OUT)
+        else:
+            exchange.sent_ns = sent_ns
+            self._watch(slot, sock, _IN)
+
+    def _watch(self, slot: _Slot, sock: socket.socket, mask: int) -> None:
+        if slot.mask != mask:
+            slot.mask = mask
+            self._epoll.modify(sock, mask)
+
+    def _next(self, slot: _Slot) -> None:
+        """Send the next request on this slot, if there is to be one."""
+        now = time.monotonic_ns()
+        self._more = self._more and self._stop.more(Progress(len(self.exchanges), now - self.begin_ns, self._latencies))
+        request = next(self._requests, None) if self._more else None
+        if request is None:
+            self._more = False
+            return
+        slot.exchange = RawExchange(request, now, now)
+        self.exchanges.append(slot.exchange)
+        self._in_flight += 1
+        slot.stale = slot.connected
+        self._begin(slot, slot.exchange)
+
+    def _begin(self, slot: _Slot, exchange: RawExchange) -> None:
+        slot.framing = Framing()
+        slot.unsent = memoryview(exchange.request.payload)
+        if slot.sock is None:
+            self._connect(slot)
+        elif slot.connected:
+            self._write(slot, slot.sock, exchange)
+
+    def _connect(self, slot: _Slot) -> None:
+        slot.sock = open_socket(self._family, stamped=self._stamped)
+        slot.connected = False
+        error = slot.sock.connect_ex(self._address)
+        self._by_fd[slot.sock.fileno()] = slot
+        slot.mask = _OUT
+        self._epoll.register(slot.sock, _OUT)
+        if error not in {0, EINPROGRESS}:
+            self._lost(slot, "refused", os.strerror(error))
+
+    def _disconnect(self, slot: _Slot) -> None:
+        if slot.sock is not None:
+            del self._by_fd[slot.sock.fileno()]
+            self._epoll.unregister(slot.sock)
+            slot.sock.close()
+        slot.sock, slot.connected = None, False
+
+    def _lost(self, slot: _Slot, end: End, detail: str) -> None:
+        """The connection is gone. A request that a stale one swallowed unanswered is sent once more on a new one."""
+        exchange = slot.exchange
+        self._disconnect(slot)
+        if exchange is None:
+            return
+        if slot.stale and not exchange.reads and not exchange.resent:
+            exchange.resent = True
+            self._begin(slot, exchange)
+        elif end == "closed" and slot.framing.ends_by_close:
+            self._finish(slot, "complete")
+        else:
+            self._finish(slot, end, detail)
+
+    def _finish(self, slot: _Slot, end: End, detail: str = "") -> None:
+        exchange = slot.exchange
+        if exchange is None:
+            return
+        now = time.monotonic_ns()
+        exchange.end, exchange.detail, exchange.ended_ns = end, detail, now
+        slot.exchange = None
+        self._in_flight -= 1
+        if end != "complete" or not slot.framing.keep_alive:
+            self._disconnect(slot)
+        if end == "complete":
+            self._latencies.append(now - exchange.sent_ns)
+        if end == "refused" and now - self._reached_ns > self._limits.unreachable_ns:
+            self._give_up(f"no connection for {self._limits.unreachable_ns / 1e9:g} s: {detail}")
+        if end in _DROPPED:
+            slot.resume_ns = now + TICK_NS
+        else:
+            self._next(slot)
+
+    def _tick(self, now: int) -> None:
+        """What is looked at now and then: the end of the window, time limits, slots that rest after an error."""
+        duration = self._stop.duration_ns
+        if duration is not None and now >= self.begin_ns + duration:
+            self._more = False
+            self._close_window(self.begin_ns + duration)
+        if self._limits.deadline_ns is not None and now >= self._limits.deadline_ns:
+            self._give_up("the time for the run was up")
+            for slot in self._slots:
+                self._finish(slot, "stopped", "the time for the run was up")
+        for slot in self._slots:
+            if slot.exchange and now - slot.exchange.launched_ns >= self._limits.request_ns:
+                self._finish(slot, "timeout", f"no end within {self._limits.request_ns / 1e9:g} s")
+            if slot.resume_ns is not None and (now >= slot.resume_ns or not self._more):
+                slot.resume_ns = None
+                self._next(slot)
+        ends = (self._limits.deadline_ns, self.begin_ns + duration if duration is not None else None)
+        self._due_ns = min([now + TICK_NS, *(end for end in ends if end is not None and end > now)])
+
+    def _give_up(self, reason: str) -> None:
+        self._more = False
+        self.gave_up = self.gave_up or reason
+
+    def _close_window(self, end_ns: int) -> None:
+        if self._on_close is not None:
+            on_close, self._on_close = self._on_close, None
+            self.end_ns = end_ns
+            self.cpu_ns = time.thread_time_ns() - self._cpu_ns
+            on_close()
+
+    def _release(self) -> None:
+        for slot in self._slots:
+            self._disconnect(slot)
+        self._epoll.close()
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """No garbage collection within; what exists is left out of later collections until the end."""
+    was_on, was_frozen = gc.isenabled(), gc.get_freeze_count() > 0
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if not was_frozen:
+            gc.unfreeze()
+        if was_on:
+            gc.enable()

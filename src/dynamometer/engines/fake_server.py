@@ -1,0 +1,455 @@
+"""A server that answers like an inference engine, on a schedule that is known. Standard library only.
+
+``python -I -S fake_server.py HOST PORT JSON``: the JSON object holds fields of ``Settings``. Events are due at absolute
+times, so that lateness never adds up. With ``truth_file``, one JSON line per streamed answer tells the monotonic time
+of each send: what a measuring client should have seen.
+"""
+
+from __future__ import annotations
+
+import gc
+import heapq
+import json
+import os
+import random
+import select
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+MS = 1_000_000
+WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")
+START_FAILURE_CODE = 3
+CRASH_CODE = 7
+ORPHAN_LIFE_S = 600
+HEADERS_MOST = 65_536
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the server behaves. ``FakeOptions`` describes the same fields."""
+
+    ttft_ms: float = 20.0
+    itl_ms: float = 5.0
+    jitter_ms: float = 0.0
+    load_ms: float = 0.0
+    n_parallel: int = 4
+    tokens_per_event: int = 1
+    seed: int = 0
+    fault: str | None = None
+    fault_after: int = 0
+    fault_status: int = 503
+    allocate_mb: int = 0
+    ignore_sigterm: bool = False
+    orphan: bool = False
+    log_kb: int = 0
+    truth_file: str | None = None
+
+
+@dataclass(eq=False)
+class Connection:
+    """One client: what it sent that is not yet read, what it is still to get, and the answer under way."""
+
+    sock: socket.socket
+    inbox: bytearray = field(default_factory=bytearray)
+    outbox: bytearray = field(default_factory=bytearray)
+    job: Job | None = None
+    answer: Iterator[int] | None = None
+    closing: bool = False
+
+
+@dataclass(eq=False)
+class Job:
+    """One request for tokens."""
+
+    connection: Connection
+    number: int
+    id: str
+    received_ns: int
+    chat: bool
+    stream: bool
+    usage: bool
+    prompt_tokens: int
+    tokens: int
+    finish: str
+    fault: str | None
+    sends_ns: list[int] = field(default_factory=list)
+
+
+class Server:
+    """One loop over sockets, and over answers that continue when they are due."""
+
+    def __init__(self, listener: socket.socket, settings: Settings, started_ns: int) -> None:
+        self.settings = settings
+        self.listener = listener
+        self.ready_ns = started_ns + round(settings.load_ms * MS)
+        self.epoll = select.epoll()
+        self.connections: dict[int, Connection] = {}
+        self.due: list[tuple[int, int, Connection, Iterator[int]]] = []
+        self.waiting: deque[Job] = deque()
+        self.running: set[Job] = set()
+        self.seen = 0
+        self.order = 0
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        self.truth = os.open(settings.truth_file, flags, 0o644) if settings.truth_file else None
+
+    def serve(self) -> None:
+        """Serve until killed. Waits by ``select`` on the epoll: to the microsecond, not to the millisecond."""
+        self.epoll.register(self.listener, select.EPOLLIN)
+        while True:
+            now = time.monotonic_ns()
+            wait = max(0.0, (self.due[0][0] - now) / 1e9) if self.due else None
+            if select.select([self.epoll], [], [], wait)[0]:
+                for fd, mask in self.epoll.poll(0):
+                    self.on_socket(fd, mask)
+            while self.due and self.due[0][0] <= time.monotonic_ns():
+                _, _, connection, answer = heapq.heappop(self.due)
+                if connection.answer is answer:
+                    self.advance(connection, answer)
+
+    def on_socket(self, fd: int, mask: int) -> None:
+        """A socket can be read or written, or is gone."""
+        if fd == self.listener.fileno():
+            self.accept()
+            return
+        connection = self.connections.get(fd)
+        if connection is None:
+            return
+        if mask & select.EPOLLOUT:
+            self.flush(connection)
+        if mask & ~select.EPOLLOUT and fd in self.connections:
+            self.receive(connection)
+
+    def accept(self) -> None:
+        """Take a new connection."""
+        try:
+            sock, _ = self.listener.accept()
+        except BlockingIOError:
+            return
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connections[sock.fileno()] = Connection(sock)
+        self.epoll.register(sock, select.EPOLLIN)
+
+    def receive(self, connection: Connection) -> None:
+        """Read, and begin the next request when it is whole."""
+        try:
+            data = connection.sock.recv(65_536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""  # reset by the client: gone, like one that closed
+        if not data:
+            self.close(connection)
+            return
+        connection.inbox += data
+        self.next_request(connection)
+
+    def next_request(self, connection: Connection) -> None:
+        """Route the next whole request of a connection that has no answer under way."""
+        inbox = connection.inbox
+        while connection.job is None and not connection.closing and (at := inbox.find(b"\r\n\r\n")) >= 0:
+            start, *lines = inbox[:at].decode("latin-1").split("\r\n")
+            headers = {
+                name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+            }
+            size = at + 4 + int(headers.get("content-length", "0"))
+            if len(inbox) < size:
+                return
+            body = bytes(inbox[at + 4 : size])
+            del inbox[:size]
+            method, path, _ = start.split(" ", 2)
+            self.route(connection, method, path, headers, body)
+
+    def route(self, connection: Connection, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
+        """Answer one request, or begin to."""
+        ready = time.monotonic_ns() >= self.ready_ns and self.settings.fault != "never_healthy"
+        match method, path:
+            case "GET", "/health":
+                self.document(connection, 200 if ready else 503, {"status": "ok" if ready else "loading model"})
+            case "GET", "/v1/models":
+                self.document(connection, 200, {"object": "list", "data": [{"id": "fake", "object": "model"}]})
+            case "POST", "/v1/chat/completions" | "/v1/completions" if ready:
+                self.accept_job(connection, path, headers, body)
+            case "POST", _ if not ready:
+                self.document(connection, 503, {"error": {"message": "loading model", "code": 503}})
+            case _:
+                self.document(connection, 404, {"error": {"message": f"no {method} {path}", "code": 404}})
+
+    def accept_job(self, connection: Connection, path: str, headers: dict[str, str], body: bytes) -> None:
+        """Begin a request for tokens, queue it when all slots are busy, or show the fault it is to show."""
+        received_ns = time.monotonic_ns()
+        number, self.seen = self.seen, self.seen + 1
+        try:
+            job = self.job_of(connection, path == "/v1/chat/completions", number, received_ns, json.loads(body))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self.document(connection, 400, {"error": {"message": f"bad request: {error!r}", "code": 400}})
+            return
+        job.id = headers.get("x-request-id", "")
+        if not self.fault_at_once(job):
+            connection.job = job
+            self.waiting.append(job)
+            self.start_waiting()
+
+    def job_of(self, connection: Connection, chat: bool, number: int, received_ns: int, asked: dict[str, Any]) -> Job:
+        """What a body asks for. Without ``ignore_eos`` an answer ends up to a quarter early, by the seed."""
+        text = asked["messages"][-1]["content"] if chat else asked["prompt"]
+        most = int(asked.get("max_tokens", 16))
+        early = 0 if asked.get("ignore_eos") else random.Random(f"{self.settings.seed}-{number}").randint(0, most // 4)
+        faulty = number >= self.settings.fault_after
+        return Job(
+            connection=connection,
+            number=number,
+            id="",
+            received_ns=received_ns,
+            chat=chat,
+            stream=bool(asked.get("stream")),
+            usage=bool((asked.get("stream_options") or {}).get("include_usage")),
+            prompt_tokens=len(text.split()),
+            tokens=most - early,
+            finish="stop" if early else "length",
+            fault=self.settings.fault if faulty else None,
+        )
+
+    def fault_at_once(self, job: Job) -> bool:
+        """Faults shown instead of an answer. True when there will be none."""
+        connection = job.connection
+        match job.fault:
+            case "status":
+                self.document(connection, self.settings.fault_status, {"error": {"message": "fake fault", "code": 1}})
+            case "html":
+                self.send(connection, head("200 OK", "text/html", 30) + b"<html><body>Hi</body></html>\r\n")
+            case "no_answer":
+                self.close(connection)
+            case "hang":
+                connection.closing = True  # takes no further request
+            case "crash":
+                log(f"fatal: crashing at request {job.number}")
+                os._exit(CRASH_CODE)
+            case "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case _:
+                return False
+        return True
+
+    def start_waiting(self) -> None:
+        """Fill free slots, first come first served."""
+        while self.waiting and len(self.running) < self.settings.n_parallel:
+            job = self.waiting.popleft()
+            self.running.add(job)
+            answer = self.stream(job) if job.stream else self.whole(job)
+            job.connection.answer = answer
+            self.advance(job.connection, answer)
+
+    def advance(self, connection: Connection, answer: Iterator[int]) -> None:
+        """Go on with an answer until it waits for its next due time, or ends."""
+        due_ns = next(answer, None)
+        if due_ns is not None:
+            self.order += 1
+            heapq.heappush(self.due, (due_ns, self.order, connection, answer))
+        elif connection.answer is answer:
+            self.finish(connection)
+            self.next_request(connection)
+
+    def finish(self, connection: Connection) -> None:
+        """Free the slot of a connection's answer, or its place in the queue."""
+        job, connection.job, connection.answer = connection.job, None, None
+        if job is not None:
+            self.running.discard(job)
+            if job in self.waiting:
+                self.waiting.remove(job)
+        self.start_waiting()
+
+    def stream(self, job: Job) -> Iterator[int]:
+        """A streamed answer; yields when it wants to go on. A fault shows after half of the events."""
+        begin_ns = time.monotonic_ns()
+        self.send(job.connection, head("200 OK", "text/event-stream", None))
+        if job.chat:
+            self.event(job, {"role": "assistant", "content": ""})
+        jitter = random.Random(f"{self.settings.seed}-{job.number}-jitter")
+        endless = job.fault == "endless"
+        sent, index = 0, 0
+        while endless or (sent < job.tokens and job.fault != "empty"):
+            count = min(self.settings.tokens_per_event, 1 if endless else job.tokens - sent)
+            late_ms = jitter.uniform(0, self.settings.jitter_ms)
+            yield begin_ns + round((self.settings.ttft_ms + index * self.settings.itl_ms + late_ms) * MS)
+            if sent * 2 >= job.tokens and self.fault_within(job):
+                while True:  # stalled: never goes on
+                    yield time.monotonic_ns() + 3_600_000 * MS
+            text = " ".join(WORDS[(sent + offset) % len(WORDS)] for offset in range(count))
+            job.sends_ns.append(time.monotonic_ns())
+            self.event(job, {"content": f" {text}"})
+            sent, index = sent + count, index + 1
+        self.end_stream(job)
+
+    def fault_within(self, job: Job) -> bool:
+        """Faults shown in the middle of a stream. True when the stream shall stall."""
+        match job.fault:
+            case "drop":
+                self.close(job.connection)
+            case "malformed":
+                self.send(job.connection, chunk(b'data: {"choices": [{"del\n\n'))
+            case "error_event":
+                self.send(job.connection, chunk(b'data: {"error": {"message": "fake fault", "code": 500}}\n\n'))
+            case "stall":
+                pass
+            case _:
+                return False
+        return job.fault in {"stall", "drop"}
+
+    def end_stream(self, job: Job) -> None:
+        """Finish reason, usage, end mark, last chunk; then the truth, when the client has it all."""
+        last = [event_bytes(self.event_value(job, {}, job.finish))]
+        if job.usage:
+            last.append(event_bytes({**self.event_value(job, {}, None), "choices": [], "usage": usage_of(job)}))
+        self.send(job.connection, chunk(b"".join([*last, b"data: [DONE]\n\n"])) + b"0\r\n\r\n")
+        if self.truth is not None:
+            line = {"id": job.id, "received_ns": job.received_ns, "sends_ns": job.sends_ns}
+            os.write(self.truth, json.dumps(line).encode() + b"\n")
+
+    def event(self, job: Job, delta: dict[str, str]) -> None:
+        """Send one event of a stream."""
+        self.send(job.connection, chunk(event_bytes(self.event_value(job, delta, None))))
+
+    def event_value(self, job: Job, delta: dict[str, str], finish: str | None) -> dict[str, Any]:
+        """One event in the shape of the API."""
+        said = {"delta": delta} if job.chat else {"text": delta.get("content", "")}
+        kind = "chat.completion.chunk" if job.chat else "text_completion"
+        choice = {"index": 0, **said, "finish_reason": finish}
+        return {"id": f"fake-{job.number}", "object": kind, "model": "fake", "choices": [choice]}
+
+    def whole(self, job: Job) -> Iterator[int]:
+        """An answer in one piece, at the time at which a stream would have ended."""
+        events = -(-job.tokens // self.settings.tokens_per_event)
+        wait_ms = self.settings.ttft_ms + max(0, events - 1) * self.settings.itl_ms
+        yield time.monotonic_ns() + round(wait_ms * MS)
+        text = " ".join(WORDS[index % len(WORDS)] for index in range(0 if job.fault == "empty" else job.tokens))
+        said = {"message": {"role": "assistant", "content": text}} if job.chat else {"text": text}
+        choice = {"index": 0, **said, "finish_reason": job.finish}
+        kind = "chat.completion" if job.chat else "text_completion"
+        value = {"id": f"fake-{job.number}", "object": kind, "choices": [choice], "usage": usage_of(job)}
+        if job.fault == "error_event":
+            value = {"error": {"message": "fake fault", "code": 500}}
+        content = json.dumps(value).encode()
+        if job.fault == "malformed":
+            content = content[:-10]
+        answer = head("200 OK", "application/json", len(content)) + content
+        if job.fault not in {"drop", "stall"}:
+            self.send(job.connection, answer)
+            return
+        self.send(job.connection, answer[: len(answer) // 2])
+        if job.fault == "drop":
+            self.close(job.connection)
+        while True:
+            yield time.monotonic_ns() + 3_600_000 * MS
+
+    def document(self, connection: Connection, status: int, value: dict[str, Any]) -> None:
+        """Send a JSON document."""
+        content = json.dumps(value).encode()
+        self.send(connection, head(f"{status} X", "application/json", len(content)) + content)
+
+    def send(self, connection: Connection, data: bytes) -> None:
+        """Send now what the socket takes, and the rest when it takes more."""
+        connection.outbox += data
+        self.flush(connection)
+
+    def flush(self, connection: Connection) -> None:
+        """Send what waits."""
+        if connection.sock.fileno() < 0:
+            return
+        try:
+            sent = connection.sock.send(connection.outbox) if connection.outbox else 0
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.close(connection)  # the client is gone
+            return
+        waited = len(connection.outbox) > sent
+        del connection.outbox[:sent]
+        if waited or sent == 0:
+            self.epoll.modify(connection.sock, select.EPOLLIN | (select.EPOLLOUT if waited else 0))
+
+    def close(self, connection: Connection) -> None:
+        """Close a connection and free what it holds."""
+        fd = connection.sock.fileno()
+        if fd in self.connections:
+            del self.connections[fd]
+            self.epoll.unregister(connection.sock)
+            connection.sock.close()
+            self.finish(connection)
+
+
+def head(status: str, content_type: str, length: int | None) -> bytes:
+    """Head of a response: with a length, or chunked."""
+    framing = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
+    return f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\n{framing}\r\n\r\n".encode()
+
+
+def chunk(data: bytes) -> bytes:
+    """One chunk of a chunked body."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def event_bytes(value: dict[str, Any]) -> bytes:
+    """A server-sent event."""
+    return b"data: %b\n\n" % json.dumps(value).encode()
+
+
+def usage_of(job: Job) -> dict[str, int]:
+    """Token counts of an answer."""
+    tokens = 0 if job.fault == "empty" else job.tokens
+    total = job.prompt_tokens + tokens
+    return {"prompt_tokens": job.prompt_tokens, "completion_tokens": tokens, "total_tokens": total}
+
+
+def log(text: str) -> None:
+    """One line on standard error."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def leave_orphan(listener: socket.socket) -> None:
+    """Leave a process behind that has left our group and our session, as badly behaved engines do."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            listener.close()
+            log(f"orphan pid {os.getpid()}")
+            time.sleep(ORPHAN_LIFE_S)
+        os._exit(0)
+    os.wait()
+
+
+def main(argv: list[str]) -> int:
+    """Start as told, then serve until killed."""
+    started_ns = time.monotonic_ns()
+    host, port, text = argv
+    settings = Settings(**json.loads(text))
+    if settings.ignore_sigterm:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for line in range(settings.log_kb):
+        log(f"load {line:08d} ".ljust(1023, "."))
+    if settings.fault == "start_failure":
+        log("error: fake start failure: cannot load model")
+        return START_FAILURE_CODE
+    ballast = b"\x01" * (settings.allocate_mb * 1_000_000)
+    listener = socket.create_server(
+        (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=4096
+    )
+    listener.setblocking(False)
+    if settings.orphan:
+        leave_orphan(listener)
+    log(f"fake engine listens on {host}:{listener.getsockname()[1]} with {len(ballast)} bytes of ballast")
+    gc.freeze()
+    gc.disable()
+    Server(listener, settings, started_ns).serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

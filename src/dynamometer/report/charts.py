@@ -1,0 +1,265 @@
+"""Interval charts as SVG, drawn by lets-plot. The only module that imports it; imported by ``html`` alone.
+
+What lets-plot exports is made fit for a page: no style sheet of its own (rules of one chart would reach the others),
+identifiers that are the same each time and unlike those of other charts, figures to a tenth of a pixel. Colours are a
+few fixed ones, which the page's style sheet replaces for dark screens (``STYLE``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import count, pairwise
+from typing import Any
+
+from lets_plot import (
+    aes,
+    element_blank,
+    element_line,
+    geom_hline,
+    geom_point,
+    geom_segment,
+    ggplot,
+    ggsize,
+    labs,
+    scale_color_manual,
+    scale_x_continuous,
+    scale_x_log10,
+    scale_y_continuous,
+    theme,
+    theme_minimal,
+)
+
+from dynamometer.domain.summary import Estimate, ExperimentSummary, MetricInfo, Summary
+from dynamometer.report.figures import headline, one_line
+
+MOST_ROWS = 30
+"""Experiments in one chart; more are unreadable, so the best are drawn and the rest counted."""
+LOG_FROM = 20.0
+"""Largest / smallest value from which the axis is logarithmic."""
+
+_WIDTH = 860
+_ROW = 30
+_FRAME = 62
+_LABEL = 46
+_INK, _GRID = "#222222", "#dddddd"
+_ENGINE_COLOURS = ("#0b62a4", "#c2410c", "#0f766e", "#9d174d", "#7c5e10", "#5b21b6")
+_DARK_COLOURS = ("#6cb6ff", "#ff9d6b", "#5ad1c1", "#ff8fc1", "#e5c566", "#b9a2ff")
+
+STYLE = (
+    ".chart svg text{fill:var(--ink);font-family:inherit}"
+    "@media (prefers-color-scheme:dark) and (not print){"
+    + "".join(
+        f'.chart [fill="{light}"]{{fill:{dark}}}.chart [stroke="{light}"]{{stroke:{dark}}}'
+        for light, dark in (
+            *(
+                (f"rgb({int(c[1:3], 16)},{int(c[3:5], 16)},{int(c[5:], 16)})", d)
+                for c, d in zip(_ENGINE_COLOURS, _DARK_COLOURS, strict=True)
+            ),
+            *zip(_ENGINE_COLOURS, _DARK_COLOURS, strict=True),
+            ("rgb(221,221,221)", "#3a4048"),
+            (_GRID, "#3a4048"),
+        )
+    )
+    + "}"
+)
+"""Rules that a page with these charts needs; ``--ink`` is its text colour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One metric, drawn."""
+
+    metric: MetricInfo
+    svg: str
+    caption: str
+    """What it shows, and what it leaves out."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    label: str
+    engine: str
+    model: str
+    estimate: Estimate
+    value: float
+
+
+def charts(summary: Summary) -> list[Chart]:
+    """A chart for each headline metric that at least one experiment has a value of."""
+    drawn = []
+    for number, info in enumerate(headline(summary)):
+        bars = _bars(summary.experiments, info)
+        if bars:
+            shown = _shown(bars, info)
+            svg = _portable(
+                _plot(shown, info).to_svg(), f"c{number}", _drawable(f"{info.title} of {len(shown)} experiments")
+            )
+            drawn.append(Chart(info, svg, _caption(shown, bars, summary, info)))
+    return drawn
+
+
+def _bars(rows: Sequence[ExperimentSummary], info: MetricInfo) -> list[_Bar]:
+    labels = short_labels([row.name for row in rows])
+    found = ((label, row, row.estimate(info.key)) for label, row in zip(labels, rows, strict=True))
+    return [
+        _Bar(
+            label + (" (simulated)" if row.simulated else ""),
+            _drawable(row.engine),
+            row.model,
+            estimate,
+            estimate.value,
+        )
+        for label, row, estimate in found
+        if estimate is not None and estimate.value is not None
+    ]
+
+
+def _shown(bars: list[_Bar], info: MetricInfo) -> list[_Bar]:
+    if len(bars) <= MOST_ROWS or info.better == "neither":
+        return bars[:MOST_ROWS]
+    return sorted(bars, key=lambda bar: bar.value, reverse=info.better == "higher")[:MOST_ROWS]
+
+
+def _caption(shown: Sequence[_Bar], bars: Sequence[_Bar], summary: Summary, info: MetricInfo) -> str:
+    parts = ["Large dots: estimates. Lines: intervals. Small dots: each cycle."]
+    if info.better != "neither":
+        parts.append(f"{info.better.capitalize()} is better.")
+    parts.append("Logarithmic axis." if _is_wide(shown) else "The axis does not begin at zero.")
+    if len(shown) < len(bars):
+        which = "first" if info.better == "neither" else "best"
+        parts.append(f"Only the {len(shown)} {which} of {len(bars)} experiments are drawn; the table has all.")
+    if without := len(summary.experiments) - len(bars):
+        parts.append(f"{without} of {len(summary.experiments)} experiments have no value.")
+    return " ".join(parts)
+
+
+def short_labels(names: Sequence[str]) -> list[str]:
+    """Names without the parts that all of them share, at most 46 characters, fit for lets-plot.
+
+    The last part is always kept.
+    """
+    parts = [name.split("/") for name in names]
+    first = parts[0] if parts else []
+    shared = {part for part in first if all(part in other for other in parts)}
+    kept = [[part for part in own[:-1] if part not in shared] + own[-1:] for own in parts]
+    labels = ["/".join(own) for own in kept]
+    if len(set(labels)) < len(set(names)):
+        labels = ["/".join(own) for own in parts]
+    return [_clipped(_drawable(label)) for label in labels]
+
+
+def _drawable(text: str) -> str:
+    """``text`` without what lets-plot takes for links and formulas, and without control characters."""
+    return one_line(text).translate({60: "‹", 62: "›", 92: "∖"})
+
+
+def _clipped(label: str) -> str:
+    return label if len(label) <= _LABEL else f"{label[: _LABEL // 2 - 1]}…{label[-_LABEL // 2 :]}"
+
+
+def _is_wide(bars: Sequence[_Bar]) -> bool:
+    values = [value for bar in bars for value in _extent(bar)]
+    return min(values) > 0 and max(values) / min(values) > LOG_FROM
+
+
+def _extent(bar: _Bar) -> list[float]:
+    cycles = [value for value in bar.estimate.per_cycle if value is not None]
+    return [value for value in (bar.value, bar.estimate.low, bar.estimate.high, *cycles) if value is not None]
+
+
+def _plot(bars: Sequence[_Bar], info: MetricInfo) -> Any:
+    """Rows from top to bottom; each cycle's dot a little below its interval, so that neither hides the other."""
+    engines = list(dict.fromkeys(bar.engine for bar in bars))
+    places = _places(bars)
+    colours = [_ENGINE_COLOURS[index % len(_ENGINE_COLOURS)] for index in range(len(engines))]
+    points = {"y": places, "value": [bar.value for bar in bars], "engine": [bar.engine for bar in bars]}
+    spans = [
+        (place, bar.engine, bar.estimate.low, bar.estimate.high)
+        for place, bar in zip(places, bars, strict=True)
+        if bar.estimate.low is not None and bar.estimate.high is not None
+    ]
+    dots = [
+        (place - 0.24, bar.engine, value)
+        for place, bar in zip(places, bars, strict=True)
+        for value in bar.estimate.per_cycle
+        if value is not None and bar.estimate.n > 1
+    ]
+    several = len(engines) > 1
+    plot = (
+        ggplot()
+        + geom_hline(
+            yintercept=None, data={"y": places}, mapping=aes(yintercept="y"), color=_GRID, size=0.4, tooltips="none"
+        )
+        + geom_point(
+            aes("value", "y", color="engine"), data=_columns(("y", "engine", "value"), dots), size=2.2, alpha=0.55
+        )
+        + geom_segment(
+            aes(x="low", xend="high", y="y", yend="y", color="engine"),
+            data=_columns(("y", "engine", "low", "high"), spans),
+            size=1.6,
+        )
+        + geom_point(aes("value", "y", color="engine"), data=points, size=4.2)
+        + scale_color_manual(values=colours, breaks=engines, limits=engines, guide=None if several else "none")
+        + scale_y_continuous(
+            breaks=places, labels=[bar.label for bar in bars], limits=[places[-1] - 0.55, 0.55], expand=[0, 0]
+        )
+        + labs(x=_drawable(f"{info.title} ({info.unit})"), y="", color="engine")
+        + theme_minimal()
+        + theme(
+            plot_background=element_blank(),
+            panel_background=element_blank(),
+            panel_grid_major_y=element_blank(),
+            panel_grid_minor=element_blank(),
+            panel_grid_major_x=element_line(color=_GRID, size=0.6),
+            axis_line=element_blank(),
+            axis_ticks=element_blank(),
+            axis_tooltip="blank",
+            legend_position="top" if several else "none",
+        )
+        + ggsize(_WIDTH, round(_ROW * (1 - places[-1])) + _FRAME + (34 if several else 0))
+    )
+    return plot + (scale_x_log10() if _is_wide(bars) else scale_x_continuous())
+
+
+def _places(bars: Sequence[_Bar]) -> list[float]:
+    """Heights of the rows, the first at 0, with a gap where another model or engine begins, if these stand together."""
+    groups = [(bar.engine, bar.model) for bar in bars]
+    changes = [before != after for before, after in pairwise(groups)]
+    gap = 0.6 if sum(changes) == len(set(groups)) - 1 else 0.0
+    places = [0.0]
+    for changed in changes:
+        places.append(places[-1] - 1.0 - (gap if changed else 0.0))
+    return places
+
+
+def _columns(keys: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> dict[str, list[object]]:
+    return {key: [row[index] for row in rows] for index, key in enumerate(keys)}
+
+
+_STYLE_BLOCK = re.compile(r"\s*<style[^>]*>.*?</style>", re.DOTALL)
+_ROOT = re.compile(r"<svg[^>]*?width=\"([\d.]+)\" height=\"([\d.]+)\"[^>]*>")
+_FRACTION = re.compile(r"\d+\.\d{2,}(?:E-?\d+)?")
+_TAG = re.compile(r"<[^>]*>")
+_ID = re.compile(r'id="([^"]+)"')
+
+
+def _tenths(fraction: re.Match[str]) -> str:
+    return f"{float(fraction[0]):.1f}"
+
+
+def _portable(svg: str, prefix: str, label: str) -> str:
+    """The SVG as one of several in a page: see the module's docstring. Scales with its box, keeps its proportions."""
+    bare = _STYLE_BLOCK.sub("", svg)
+    numbers = count()
+    names = {found: f"{prefix}-{next(numbers)}" for found in dict.fromkeys(_ID.findall(bare))}
+    named = _ID.sub(lambda match: f'id="{names[match[1]]}"', bare)
+    for old, new in names.items():
+        named = named.replace(f"#{old})", f"#{new})")
+    tidy = _TAG.sub(lambda tag: _FRACTION.sub(_tenths, tag[0]), re.sub(r">\s+<", "><", named))
+    safe = escape(label)
+    return _ROOT.sub(
+        lambda match: f'<svg viewBox="0 0 {match[1]} {match[2]}" role="img" aria-label="{safe}">', tidy, count=1
+    )

@@ -1,0 +1,100 @@
+"""The report as Markdown (GitHub's), for a pull request or a job summary."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from dynamometer.domain.summary import ExperimentSummary, Summary
+from dynamometer.report.figures import (
+    Notes,
+    about,
+    cycles_in_words,
+    figure,
+    headline,
+    limited,
+    lines,
+    methods_in_words,
+    one_line,
+    runs_in_words,
+    shared_doubts,
+    why,
+)
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~>@$])")
+
+
+def render(summary: Summary) -> str:
+    """The whole report."""
+    notes = Notes()
+    table = list(_table(summary, notes))  # fills the notes
+    sections = [
+        _head(summary),
+        table,
+        [f"{number}. {escape(text)}" for number, text in enumerate(notes.texts, start=1)],
+        _section("Doubts", _doubts(summary)),
+        _section("Failures", _failures(summary)),
+        _section("Provenance", _provenance(summary)),
+        _section("Intervals", (f"- {escape(text)}" for text in methods_in_words(summary))),
+    ]
+    return "\n\n".join("\n".join(section) for section in map(list, sections) if section) + "\n"
+
+
+def escape(text: str) -> str:
+    """``text`` as Markdown that shows just that: no markup, no HTML, no table cell of its own."""
+    plain = one_line(text).replace("&", "&amp;").replace("<", "&lt;")
+    return _SPECIAL.sub(r"\\\1", plain).replace("://", ":&#47;&#47;")
+
+
+def _head(summary: Summary) -> list[str]:
+    head = [f"# {escape(summary.name)}", "", f"{summary.state} · {runs_in_words(summary)} · cycles: {summary.cycles}"]
+    head += ["", *map(escape, lines([summary.description]))] if summary.description else []
+    return [*head, "", "**Simulated: these are not measurements.**"] if summary.simulated else head
+
+
+def _table(summary: Summary, notes: Notes) -> Iterator[str]:
+    metrics = headline(summary)
+    heads = ["experiment", "n", *(f"{escape(info.title)} ({escape(info.unit)})" for info in metrics)]
+    yield _row(heads)
+    yield _row(["---", *["---:"] * (len(heads) - 1)])
+    for row in summary.experiments:
+        name = escape(row.name) + (" (simulated)" if row.simulated else "")
+        yield _row([name, cycles_in_words(row), *(_cell(row, info.key, notes) for info in metrics)])
+
+
+def _cell(row: ExperimentSummary, key: str, notes: Notes) -> str:
+    estimate = row.estimate(key)
+    reason = why(estimate) if estimate else "not computed"
+    text = figure(estimate) if estimate else "n/a"
+    return text + (f" <sup>{notes.mark(reason)}</sup>" if reason else "")
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _section(title: str, content: Iterable[str]) -> list[str]:
+    body = list(content)
+    return [f"## {title}", "", *body] if body else []
+
+
+def _doubts(summary: Summary) -> Iterator[str]:
+    for number, one in enumerate(shared_doubts(summary), start=1):
+        hint = f" Hint: {one.doubt.hint}." if one.doubt.hint else ""
+        yield f"{number}. " + escape(f"{one.doubt.message} ({about(one, len(summary.experiments))}).{hint}")
+
+
+def _failures(summary: Summary) -> Iterator[str]:
+    for failure in summary.failures:
+        title = f"{failure.name}, cycle {failure.cycle}, attempts: {failure.attempts}, {failure.kind}"
+        yield f"- **{escape(title)}**: {escape(' '.join(lines([failure.message])))}"
+        if failure.log_tail:
+            yield ""
+            yield from (f"      {line}" for line in lines(failure.log_tail))
+            yield ""
+
+
+def _provenance(summary: Summary) -> Iterator[str]:
+    for title, texts in summary.provenance:
+        yield from (f"- {title}: {escape(text)}" for text in limited(texts))
+    yield f"- campaign {escape(summary.campaign_id or 'without an id')}, Dynamometer {escape(summary.version)}"

@@ -1,0 +1,445 @@
+"""The only place that builds real objects and joins rooms: a file becomes a plan, a plan becomes a running campaign."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import psutil
+
+from dynamometer import __version__
+from dynamometer.analysis.measure import RunMetrics, measure
+from dynamometer.analysis.summarise import summarise
+from dynamometer.campaign.loop import Loop, Places
+from dynamometer.campaign.stop import StopRequest
+from dynamometer.domain.campaign import Campaign
+from dynamometer.domain.engine import Catalogue
+from dynamometer.domain.event import Claimed, Closed, Opened, Replanned, Stamped
+from dynamometer.domain.plan import Facts, Offer, Plan, Suite, Variant
+from dynamometer.domain.record import Record
+from dynamometer.domain.status import CampaignStatus
+from dynamometer.domain.summary import Summary
+from dynamometer.engines import ENGINES, catalogue
+from dynamometer.engines.process import sweep
+from dynamometer.errors import DynoError, NotFoundError, PreconditionError
+from dynamometer.executors.base import Executor
+from dynamometer.executors.host import HostExecutor
+from dynamometer.executors.simulated import SimulatedExecutor
+from dynamometer.load.prompts import BUILTIN, SYNTHETIC
+from dynamometer.plan.make import make_plan
+from dynamometer.plan.resume import Change, Remaining, compare_plans, remaining
+from dynamometer.sources import demo, local
+from dynamometer.sources.cache import default_cache
+from dynamometer.spec.parse import CampaignFile, ExperimentFile, campaign_from_experiment, parse, parse_experiment
+from dynamometer.spec.resolve import Resolved, config_references, resolve
+from dynamometer.spec.suites import parse_suite
+from dynamometer.store import open as campaigns
+from dynamometer.store.files import make_folder, write_whole
+from dynamometer.store.index import Index, IndexWriter
+from dynamometer.store.journal import JournalWriter
+from dynamometer.store.layout import CampaignFolder
+from dynamometer.store.lock import own, process_start
+from dynamometer.store.manifest import ManifestWriter, write_manifest, write_progress
+from dynamometer.store.plans import config_hash, read_plan, write_plan
+from dynamometer.store.records import read_record, read_samples
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Folders of this user: XDG folders, or all under DYNO_HOME."""
+
+    config: Path
+    state: Path
+    cache: Path
+
+    @property
+    def index(self) -> Path:
+        """The index of campaigns."""
+        return self.state / "index.sqlite"
+
+
+def home() -> Home:
+    """Folders of this user. They are made when something is written there."""
+    if own_home := os.environ.get("DYNO_HOME"):
+        root = Path(own_home).expanduser()
+        return Home(root / "config", root / "state", default_cache())
+    dirs = platformdirs.PlatformDirs("dynamometer", appauthor=False)
+    return Home(dirs.user_config_path, dirs.user_state_path, default_cache())
+
+
+@lru_cache(maxsize=1)
+def engines() -> Catalogue:
+    """All engines of this installation."""
+    return catalogue()
+
+
+def suites(folders: Iterable[Path] = ()) -> dict[str, Suite]:
+    """The suites of the package, then the user's own, then those in ``folders``; a later one wins over a name."""
+    found: dict[str, Suite] = {}
+    for resource in sorted(resources.files("dynamometer").joinpath("suites").iterdir(), key=lambda item: item.name):
+        if resource.name.endswith(".yaml"):
+            suite = parse_suite(resource.read_text("utf-8"), file=resource.name)
+            found[suite.name] = suite
+    for folder in (home().config / "suites", *folders):
+        for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
+            suite = parse_suite(path.read_bytes(), file=str(path))
+            found[suite.name] = suite
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A campaign file, read and planned. What validate and the dry run print, and what run runs."""
+
+    text: str
+    source: str
+    base: Path
+    """Folder that relative paths in the file start from."""
+    resolved: Resolved
+    plan: Plan
+
+    @property
+    def campaign(self) -> Campaign:
+        """The canonical campaign."""
+        return self.resolved.campaign
+
+    @property
+    def results(self) -> Path:
+        """Where campaign folders are made."""
+        return Path(self.campaign.io.results_dir).expanduser()
+
+
+def read_source(source: str) -> tuple[bytes, Path]:
+    """Bytes of a file, or of standard input for ``-``, and the folder that relative paths in it start from."""
+    if source == STDIN:
+        return sys.stdin.buffer.read(), Path.cwd()
+    path = Path(source)
+    try:
+        return path.read_bytes(), path.resolve().parent
+    except FileNotFoundError as error:
+        raise NotFoundError(f"no file {source}") from error
+    except OSError as error:
+        raise NotFoundError(f"cannot read {source}: {error.strerror}") from error
+
+
+def prepare(source: str, flags: Mapping[str, Any] | None = None) -> Prepared:
+    """Read, check and plan a campaign file. Writes nothing and asks no network.
+
+    Raises CampaignError with all mistakes of the file.
+    """
+    raw, base = read_source(source)
+    known = suites([base / "suites"])
+    file = parse(raw, file=source, catalogue=engines(), suites=known)
+    return _planned(file, base, known, flags or {})
+
+
+def prepare_experiment(source: str, flags: Mapping[str, Any] | None = None) -> Prepared:
+    """The same for a file with one experiment, which becomes a campaign of one run."""
+    raw, base = read_source(source)
+    known = suites([base / "suites"])
+    file = parse_experiment(raw, file=source, catalogue=engines(), suites=known)
+    return _planned(campaign_from_experiment(file), base, known, flags or {})
+
+
+def _planned(file: CampaignFile, base: Path, known: dict[str, Suite], flags: Mapping[str, Any]) -> Prepared:
+    resolved = resolve(file, flags=flags, experiment_files=_experiment_files(file, base, known))
+    campaign = resolved.campaign
+    plan = make_plan(campaign, engines(), known, facts(campaign, base))
+    return Prepared(file.text, file.file, base, resolved, plan)
+
+
+def _experiment_files(file: CampaignFile, base: Path, known: dict[str, Suite]) -> dict[str, ExperimentFile]:
+    found = {}
+    for reference in config_references(file):
+        path = base / config_dir(file) / reference
+        raw, _ = read_source(str(path))
+        found[reference] = parse_experiment(raw, file=str(path), catalogue=engines(), suites=known)
+    return found
+
+
+def config_dir(file: CampaignFile) -> str:
+    """io.config_dir as the file sets it; read before the campaign is whole, since files it names belong to it."""
+    io = file.data.get("io")
+    value = io.get("config_dir") if isinstance(io, dict) else None
+    return value if isinstance(value, str) else "."
+
+
+def facts(campaign: Campaign, base: Path) -> Facts:
+    """What planning may know: the weights of each model, and this machine."""
+    cache = home().cache
+    offers = {model.name: offer_of(model.path, base, cache, _remote(model)) for model in campaign.models}
+    for name in _named_models(campaign):
+        if name not in offers:
+            remote = (Variant(format="safetensors", source="hub", ref=name),)
+            offers[name] = offer_of(name, base, cache, ()) if _looks_local(name) else Offer(remote)
+    return Facts(
+        offers=offers,
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        memory_bytes=psutil.virtual_memory().total,
+    )
+
+
+def _remote(model: Any) -> tuple[Variant, ...]:
+    return tuple(
+        Variant(format=format_, source=source, ref=ref, revision=model.revision, size_bytes=_estimate(model))
+        for format_, source, ref in (
+            ("safetensors", "hub", model.safetensors_repo),
+            ("gguf", "hub", model.gguf_repo),
+            ("ollama", "ollama", model.ollama_tag),
+        )
+        if ref
+    )
+
+
+def _estimate(model: Any) -> int | None:
+    return int(model.estimated_size_gb * 1e9) if model.estimated_size_gb else None
+
+
+def offer_of(path: str | None, base: Path, cache: Path, remote: tuple[Variant, ...]) -> Offer:
+    """Weights at a path (or of a demo model), together with those in repositories."""
+    if path is None:
+        return Offer(remote)
+    found = (
+        demo.offer(path, cache)
+        if path.startswith(demo.PREFIX)
+        else local.discover(base / Path(path).expanduser(), path)
+    )
+    return Offer((*found.variants, *remote), None if remote else found.missing)
+
+
+def _named_models(campaign: Campaign) -> list[str]:
+    names = list(campaign.grid.models) if campaign.grid else []
+    for group in campaign.grid.groups if campaign.grid else ():
+        names += [str(mapping["model"]) for mapping in group if "model" in mapping]
+    for extra in campaign.grid.include if campaign.grid else ():
+        names += [str(extra["model"])] if "model" in extra else []
+    return names + [entry.model for entry in campaign.experiments if entry.model]
+
+
+def _looks_local(name: str) -> bool:
+    return name.startswith((".", "/", "~", demo.PREFIX)) or name.lower().endswith(".gguf")
+
+
+def check_runnable(plan: Plan) -> None:
+    """Raise PreconditionError when this machine, or this version, cannot run the plan."""
+    if plan.unavailable:
+        lines = [f"  {item.where}: {item.what}" for item in plan.unavailable]
+        raise PreconditionError(
+            "\n".join(["the campaign asks for what this version cannot do yet:", *lines]),
+            hint="leave these out; dyno campaign validate lists them",
+        )
+    if not plan.experiments:
+        lines = [f"  {item.name}: {item.reason} (x {item.count})" for item in plan.excluded]
+        raise PreconditionError("\n".join(["nothing is left to run:", *lines]))
+    if plan.campaign.execution.mode == "simulated":
+        return
+    missing = {
+        name: reason
+        for name in dict.fromkeys(experiment.engine for experiment in plan.experiments)
+        if (reason := ENGINES[name].missing())
+    }
+    if missing:
+        raise PreconditionError("\n".join(f"{name}: {reason}" for name, reason in missing.items()))
+
+
+def executor_for(campaign: Campaign) -> Executor:
+    """Where this campaign's runs are executed."""
+    return SimulatedExecutor() if campaign.execution.mode == "simulated" else HostExecutor()
+
+
+def places_of(prepared: Prepared) -> Callable[[int], Places]:
+    """Experiment -> its files on this machine."""
+    cache = home().cache
+    config = prepared.base / prepared.campaign.io.config_dir
+
+    def places(index: int) -> Places:
+        experiment = prepared.plan.experiments[index]
+        dataset = experiment.workload.dataset
+        simulated = prepared.campaign.execution.mode == "simulated"
+        weights = None if simulated else str(local.locate(experiment.weights, base=prepared.base, cache_dir=cache))
+        return Places(weights, None if dataset in (BUILTIN, SYNTHETIC) else str(config / dataset))
+
+    return places
+
+
+@dataclass(slots=True)
+class Session:
+    """One owner's work on a campaign folder: what came before, what is left, and the journal to write to."""
+
+    prepared: Prepared
+    folder: CampaignFolder
+    journal: JournalWriter
+    remaining: Remaining
+    change: Change
+    swept: int
+    """Left-over processes of an earlier owner that were killed."""
+
+    @property
+    def status(self) -> CampaignStatus:
+        """Where the campaign stands, kept up to date."""
+        return self.journal.status
+
+
+Listener = Callable[[Stamped], None]
+
+
+@dataclass(slots=True)
+class Hooks:
+    """What the caller wants to see and to decide."""
+
+    stop: StopRequest
+    listeners: Callable[[Session], Sequence[Listener]] = lambda _: ()
+    retry_failed: Callable[[int], bool] = lambda _: True
+    """Asked with the number of failed runs when a campaign is resumed."""
+    go_on: Callable[[str], bool] = lambda _: False
+    on_pause: Callable[[float], None] = lambda _: None
+    executor: Executor | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def new_campaign(prepared: Prepared) -> CampaignFolder:
+    """Make the folder of a new campaign."""
+    check_runnable(prepared.plan)
+    now = datetime.now(UTC)
+    return campaigns.create(prepared.results, prepared.campaign.name, prepared.text, prepared.plan, now)
+
+
+def find_campaign(wanted: str, results: Path = Path("results")) -> Path:
+    """The folder of a campaign by path, id, or beginning of it; in the index or under ``results``."""
+    known = [entry.folder for entry in Index(home().index).entries()]
+    return campaigns.find(wanted, known, results)
+
+
+def newest_campaign(results: Path = Path("results")) -> Path:
+    """The campaign that was made last, in the index or under ``results``."""
+    return campaigns.newest([entry.folder for entry in Index(home().index).entries()], results)
+
+
+def resumable(prepared: Prepared) -> Path | None:
+    """The newest campaign of that name under its results folder."""
+    return campaigns.latest_of(prepared.campaign.name, prepared.results)
+
+
+def run(prepared: Prepared, folder: CampaignFolder, hooks: Hooks) -> tuple[Session, Closed | None]:
+    """Own the campaign and walk what is left of it; Closed is None when nothing was left.
+
+    Raises LockedError when another process owns it, PreconditionError when this machine cannot run it.
+    """
+    check_runnable(prepared.plan)
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    with own(folder.lock, since), JournalWriter(folder.journal) as journal:
+        session = _begin(prepared, folder, journal, hooks)
+        if not session.remaining.runs:
+            return session, None
+        for listener in _listeners(session):
+            journal.listen(listener)
+        for listener in hooks.listeners(session):
+            journal.listen(listener)
+        start = process_start(os.getpid()) or 0.0
+        left = len(session.remaining.runs)
+        journal.append(Claimed(pid=os.getpid(), process_start=start, host=socket.gethostname(), remaining=left))
+        loop = Loop(
+            plan=prepared.plan,
+            folder=folder,
+            journal=journal,
+            executor=hooks.executor or executor_for(prepared.campaign),
+            stop=hooks.stop,
+            places=places_of(prepared),
+            go_on=hooks.go_on,
+            on_pause=hooks.on_pause,
+        )
+        try:
+            closed = loop.walk(session.remaining)
+        finally:
+            write_manifest(folder.manifest, prepared.plan, journal.status)
+        return session, closed
+
+
+def _begin(prepared: Prepared, folder: CampaignFolder, journal: JournalWriter, hooks: Hooks) -> Session:
+    plan, change = prepared.plan, Change((), ())
+    digest = config_hash(plan)
+    if not journal.status.campaign_id:
+        journal.append(
+            Opened(
+                campaign_id=folder.root.name,
+                name=plan.campaign.name,
+                source=prepared.source,
+                config_hash=digest,
+                runs=len(plan.runs),
+                version=__version__,
+            )
+        )
+    else:
+        change = compare_plans(read_plan(folder.plan).run_ids, plan.run_ids)
+        if change or digest != journal.status.config_hash:
+            write_whole(folder.campaign, prepared.text)
+            write_plan(folder.plan, plan)
+            journal.append(
+                Replanned(config_hash=digest, added=change.added, removed=change.removed, runs=len(plan.runs))
+            )
+    swept = sweep(folder.root.resolve())
+    failed = journal.status.counts.get("failed", 0)
+    retry = hooks.retry_failed(failed) if failed else True
+    left = remaining(plan, journal.status, retry_failed=retry)
+    return Session(prepared, folder, journal, left, change, swept)
+
+
+def _listeners(session: Session) -> list[Listener]:
+    status, folder = session.status, session.folder
+    state_dir = Path(session.prepared.campaign.io.state_dir).expanduser()
+    make_folder(state_dir)
+    progress = state_dir / f"{status.campaign_id}.json"
+
+    def write_progress_file(stamped: Stamped) -> None:
+        if stamped.body.event in ("claimed", "done", "failed", "closed"):
+            write_progress(progress, status, folder.root.resolve())
+
+    return [
+        ManifestWriter(folder.manifest, session.prepared.plan, status),
+        write_progress_file,
+        IndexWriter(Index(home().index), folder.root, status),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What the records of a campaign say, and the records that do not read."""
+
+    summary: Summary
+    damaged: tuple[str, ...]
+
+
+def summary_of(root: Path, interval_method: str | None = None) -> Results:
+    """Read a campaign's records, also while it runs, and compute its summary."""
+    opened = campaigns.read(root)
+    records: dict[str, Record] = {}
+    metrics: dict[str, RunMetrics] = {}
+    damaged = []
+    for run_id, run in opened.status.runs.items():
+        if run.state != "completed" or run.record is None or run_id not in opened.plan.by_run_id:
+            continue
+        path = root / run.record
+        try:
+            found = read_record(path)
+            if found.sha256 != run.record_sha256:
+                damaged.append(f"{path}: it was changed after it was written")
+                continue
+            records[run_id] = found.record
+            metrics[run_id] = measure(found.record, read_samples(path.parent / found.record.samples_file))
+        except DynoError as error:
+            damaged.append(error.message)
+    summary = summarise(
+        opened.plan, opened.status, records, metrics, version=__version__, interval_method=interval_method
+    )
+    return Results(summary, tuple(damaged))

@@ -1,0 +1,187 @@
+"""Drive a running engine through one step: the cold request, the warm-up, the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from dynamometer.client.decode import Phase, decode
+from dynamometer.client.exchange import Request, Traffic
+from dynamometer.client.loop import Limits, Stop
+from dynamometer.client.measure import measure, nothing
+from dynamometer.client.request import prepare
+from dynamometer.domain.experiment import Workload
+from dynamometer.domain.record import ClientHealth, Sample, Window
+from dynamometer.domain.step import Step
+from dynamometer.domain.units import NS_PER_S
+from dynamometer.domain.wire import Endpoint, Prompt
+from dynamometer.errors import PreconditionError
+from dynamometer.load.prompts import BUILTIN, SYNTHETIC, builtin, own, parse_jsonl, prompts_hash, synthetic
+from dynamometer.load.requests import body
+from dynamometer.load.stops import AfterDuration, AfterRequests
+from dynamometer.load.warmup import is_steady, warmup_stop
+
+REQUEST_S = 300
+"""Longest time for one request; less when the run's own time is up before."""
+READY_MOST = 20_000
+"""Most requests made ready before a window; those beyond are made as they are needed."""
+GUESS_S = 1.0
+"""Latency guessed when nothing was answered before the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What driving gave."""
+
+    samples: tuple[Sample, ...]
+    """All of them, in the order they were sent, each marked with its phase."""
+    window: Window
+    client: ClientHealth
+    connections: int
+    """Connections that the window needed."""
+    warmup_requests: int
+    warmup_steady: bool | None
+    """Whether the warm-up became steady; None when it was fixed or off."""
+    prompts_sha256: str
+    """Hash of the prompts sent in the window, in order."""
+    dataset: str
+    cut_short: str | None
+    """Why the window ended before the load was through; None when it did not."""
+
+
+def drive(
+    step: Step,
+    endpoint: Endpoint,
+    *,
+    prompts_text: str | None,
+    on_window_open: Callable[[], None],
+    on_window_close: Callable[[], None],
+    deadline_ns: int,
+    request_s: float = REQUEST_S,
+) -> Driven:
+    """Cold request, warm-up, window. Errors of requests are in their samples.
+
+    ``prompts_text`` is the text of the dataset's file, None for a built-in dataset. ``deadline_ns`` is the monotonic
+    time at which what is in flight is given up. The window opens when its connections stand, right before the first
+    request, and closes with the last answer, or after its duration (see ``client.measure``). Raises CampaignError for
+    wrong prompts, PreconditionError for a dataset without its file, and whatever a signal handler raises.
+    """
+    course = _Course(step, endpoint, prompts_text, Limits(round(request_s * NS_PER_S), deadline_ns=deadline_ns))
+    cold, _ = course.run("cold", AfterRequests(1), slots=1)
+    warm, steady = _warm_up(course)
+    window, traffic = course.run(
+        "window",
+        _window_stop(course.workload),
+        slots=course.workload.load.concurrency,
+        ready=_ready_requests(course.workload, (*cold, *warm)),
+        on_open=on_window_open,
+        on_close=on_window_close,
+    )
+    return Driven(
+        samples=(*cold, *warm, *window),
+        window=traffic.window,
+        client=traffic.health,
+        connections=traffic.connections,
+        warmup_requests=len(warm),
+        warmup_steady=steady,
+        prompts_sha256=prompts_hash(islice((prompt.text for prompt in course.prompts("window")), len(window))),
+        dataset=course.workload.dataset,
+        cut_short=traffic.gave_up,
+    )
+
+
+class _Course:
+    """One step's prompts, requests and limits, shared by its phases."""
+
+    def __init__(self, step: Step, endpoint: Endpoint, prompts_text: str | None, limits: Limits) -> None:
+        workload = step.experiment.workload
+        if prompts_text is None and workload.dataset not in {BUILTIN, SYNTHETIC}:
+            raise PreconditionError(f"the prompts of dataset {workload.dataset} are not on this machine")
+        self.workload = workload
+        self._step = step
+        self._endpoint = endpoint
+        self._texts = parse_jsonl(prompts_text, workload.dataset) if prompts_text is not None else None
+        self._limits = limits
+
+    def run(
+        self,
+        phase: Phase,
+        stop: Stop,
+        *,
+        slots: int,
+        ready: int = 1,
+        on_open: Callable[[], None] = nothing,
+        on_close: Callable[[], None] = nothing,
+    ) -> tuple[tuple[Sample, ...], Traffic]:
+        """Send one phase's load and decode what came; ``ready`` requests are made before."""
+        requests = self._requests(phase)
+        made = list(islice(requests, ready))
+        traffic = measure(
+            self._endpoint.host,
+            self._endpoint.port,
+            chain(made, requests),
+            slots=slots,
+            stop=stop,
+            limits=self._limits,
+            on_open=on_open,
+            on_close=on_close,
+        )
+        samples = (
+            decode(exchange, streaming=self.workload.streaming, phase=phase, prompt_chars=len(prompt.text))
+            for exchange, prompt in zip(traffic.exchanges, self.prompts(phase), strict=False)
+        )
+        return tuple(samples), traffic
+
+    def prompts(self, phase: Phase) -> Iterator[Prompt]:
+        """The endless prompts of a phase, always the same ones."""
+        workload, cycle = self.workload, self._step.cycle
+        if self._texts is not None:
+            return own(self._texts, _first_line(phase, cycle, workload), workload.max_output_tokens)
+        make = synthetic if workload.dataset == SYNTHETIC else builtin
+        return make(workload.seed, cycle, phase, workload.max_input_tokens, workload.max_output_tokens)
+
+    def _requests(self, phase: Phase) -> Iterator[Request]:
+        for index, prompt in enumerate(self.prompts(phase)):
+            request_id = f"{self._step.run_id}-a{self._step.attempt}-{phase}-{index}"
+            yield prepare(self._endpoint, request_id, body(prompt, self._endpoint, self.workload))
+
+
+def _warm_up(course: _Course) -> tuple[tuple[Sample, ...], bool | None]:
+    """Samples of the warm-up, and whether it became steady; it runs at the window's concurrency."""
+    workload = course.workload
+    stop = warmup_stop(workload.warmup)
+    if stop is None:
+        return (), None
+    slots = min(workload.load.concurrency, workload.warmup.max_requests)
+    samples, traffic = course.run("warmup", stop, slots=slots, ready=workload.warmup.max_requests)
+    if workload.warmup.until == "fixed":
+        return samples, None
+    stopped_before_cap = len(samples) < workload.warmup.max_requests and traffic.gave_up is None
+    return samples, stopped_before_cap or is_steady(latencies(samples))
+
+
+def _window_stop(workload: Workload) -> AfterRequests | AfterDuration:
+    if workload.duration_s is not None:
+        return AfterDuration(round(workload.duration_s * NS_PER_S))
+    return AfterRequests(workload.requests or 1)
+
+
+def _ready_requests(workload: Workload, before: tuple[Sample, ...]) -> int:
+    """How many requests to make ready: all, or half as many again as the latencies so far let expect."""
+    if workload.duration_s is None:
+        return min(READY_MOST, workload.requests or 1)
+    shortest_s = min(latencies(before), default=round(GUESS_S * NS_PER_S)) / NS_PER_S
+    return min(READY_MOST, round(1.5 * workload.load.concurrency * (1 + workload.duration_s / max(1e-4, shortest_s))))
+
+
+def latencies(samples: tuple[Sample, ...]) -> list[int]:
+    """End-to-end latencies of the good samples in nanoseconds, in the order of their ends."""
+    good = ((sample.ended_ns, sample.sent_ns) for sample in samples if sample.error is None)
+    return [ended - sent for ended, sent in sorted((ended, sent) for ended, sent in good if ended is not None)]
+
+
+def _first_line(phase: Phase, cycle: int, workload: Workload) -> int:
+    """Where in the user's prompts a phase begins: cycles follow each other; cold and warm-up use those before."""
+    begin = (cycle - 1) * (workload.requests or 0)
+    return begin - {"window": 0, "cold": 1, "warmup": 1 + workload.warmup.max_requests}[phase]

@@ -1,0 +1,123 @@
+"""Each rule speaks when it should, with its numbers, and is silent about a clean row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.analysis.analysis_samples import client, experiment, record, sample, usage
+
+from dynamometer.analysis.doubts import RULES, Row, Run, doubts_of
+from dynamometer.analysis.measure import measure
+from dynamometer.analysis.metrics import METRICS
+from dynamometer.analysis.summarise import estimate
+from dynamometer.domain.experiment import Experiment
+from dynamometer.domain.record import EngineFacts, HostFacts, Reading, Sample
+from dynamometer.domain.summary import Doubt
+
+
+def good(ttft: float = 10) -> list[Sample]:
+    """600 requests of two tokens: enough for every percentile."""
+    return [sample(ttft, ttft + 10)] * 600
+
+
+def row(samples: list[list[Sample]], of: Experiment | None = None, method: Any = None, **changes: Any) -> Row:
+    one = of or experiment(max_output_tokens=2)
+    records = [record(cycle, of=one, **changes) for cycle in range(1, len(samples) + 1)]
+    runs = tuple(Run(rec, measure(rec, some)) for rec, some in zip(records, samples, strict=True))
+    found = [run.metrics for run in runs]
+    estimates = tuple(estimate(metric.info, found, seed=0, method=method) for metric in METRICS)
+    return Row(one, runs, estimates, cycles_planned=len(samples))
+
+
+def codes(one: Row) -> set[str]:
+    return {doubt.code for doubt in doubts_of(one)}
+
+
+def the(code: str, one: Row) -> Doubt:
+    return next(doubt for doubt in doubts_of(one) if doubt.code == code)
+
+
+def test_a_clean_row_has_no_doubts_and_an_empty_row_none_either() -> None:
+    assert codes(row([good(), good(), good()])) == set()
+    assert codes(row([])) == set()
+    assert len({rule.__name__ for rule in RULES}) == len(RULES)
+
+
+HOST = {"fingerprint": "h", "system": "Linux", "processor": "p", "cores": 2, "memory_bytes": 1, "python": "3"}
+
+
+@pytest.mark.parametrize(
+    ("code", "changes", "words"),
+    [
+        ("simulated", {"simulated": True}, "3 of 3 cycles simulated"),
+        ("no_warmup", {"warmup_requests": 0, "warmup_steady": None}, "no warm-up in 3 of 3 cycles"),
+        ("warmup_not_steady", {"warmup_steady": False}, "after 4 warm-up requests"),
+        ("client_saturated", {"client": client(cpu_s=0.8)}, "busy 80% of the window"),
+        ("client_late", {"client": client(lag_p99_ms=3.0)}, "3 ms late (p99), 30% of the median ITL of 10 ms"),
+        ("user_stamps", {"client": client(clock="user")}, "3 of 3 cycles"),
+        ("clock_steps", {"client": client(clock_steps=2)}, "jumped 6 times"),
+        ("host_busy", {"host": HostFacts(**HOST, load_1m=1.7)}, "load average up to 1.7 on 2 cores"),
+        (
+            "energy_source",
+            {"readings": (Reading(meter="codecarbon", quantity="energy", unit="J", value=1, kind="estimated"),)},
+            "estimated by codecarbon",
+        ),
+    ],
+)
+def test_facts_of_the_record_raise_doubts(code: str, changes: dict[str, Any], words: str) -> None:
+    assert words in the(code, row([good(), good(), good()], **changes)).message
+
+
+def test_two_cycles_are_too_few() -> None:
+    doubt = the("too_few_cycles", row([good(), good()]))
+    assert doubt.message.startswith("2 cycles")
+    assert doubt.hint == "set cycles: 3 or more"
+
+
+def test_few_requests_leave_percentiles_out_and_say_so() -> None:
+    doubt = the("few_samples", row([[sample(10, 20)] * 24] * 3))
+    assert "24 requests" in doubt.message
+    assert "ttft_p99_ms" in doubt.message
+
+
+def test_a_metric_that_jumps_is_unstable() -> None:
+    assert the("unstable", row([good(10), good(20), good(40)])).metric == "ttft_ms"
+
+
+def test_a_metric_that_climbs_drifts() -> None:
+    drifts = the("drift", row([good(10 + cycle) for cycle in range(6)]))
+    assert drifts.metric == "ttft_ms"
+    assert "+40%" in drifts.message
+
+
+def test_errors_short_answers_caches_and_merged_events_are_counted() -> None:
+    samples = [
+        sample(10, 20, merged=1),
+        sample(10, usage=usage(1)),
+        sample(10, error="timeout"),
+        sample(10, 20, usage=usage(2, cached=40)),
+    ]
+    one = row([samples] * 3, errors={"timeout": 1})
+    assert "3 of 12 requests went wrong (25.0%: 3 timeout)" in the("errors", one).message
+    assert "3 of 12 answers have fewer than the 2 tokens" in the("short_output", one).message
+    assert "120 prompt tokens in 3 of 12 requests" in the("cached_prompts", one).message
+    assert "20% of 15 events" in the("merged_events", one).message
+
+
+def test_more_threads_than_cores_are_doubted() -> None:
+    of = experiment(max_output_tokens=2).model_copy(update={"options": {"threads": 8}})
+    assert "8 threads on 2 cores" in the("too_many_threads", row([good()] * 3, of)).message
+
+
+def test_cycles_of_unlike_engines_are_not_silently_averaged() -> None:
+    one = row([good()] * 3)
+    other = EngineFacts(name="llama_cpp", version="2", argv=(), endpoint_kind="chat", load_ns=1)
+    changed = one.runs[0].record.model_copy(update={"engine": other})
+    mixed = Row(one.experiment, (Run(changed, one.runs[0].metrics), *one.runs[1:]), one.estimates, 3)
+    assert "2 different engine versions: 1, 2" in the("unlike_cycles", mixed).message
+
+
+def test_a_forced_bootstrap_of_three_says_what_it_covers() -> None:
+    one = row([good(10), good(10.1), good(10.3)], method="bootstrap")
+    assert "they cover about 72 %" in the("forced_bootstrap", one).message

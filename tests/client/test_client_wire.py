@@ -1,0 +1,333 @@
+"""The client on real sockets: against the fake engine, and against servers that misbehave."""
+
+from __future__ import annotations
+
+import gc
+import json
+import signal
+import socket
+import statistics
+import struct
+import threading
+import time
+from contextlib import contextmanager
+from itertools import count, pairwise
+
+import pytest
+
+from dynamometer.client.decode import decode
+from dynamometer.client.loop import Limits
+from dynamometer.client.measure import measure
+from dynamometer.client.request import prepare
+from dynamometer.client.stamps import KernelStamps
+from dynamometer.domain.wire import Endpoint
+from dynamometer.engines.fake import FakeOptions, serving
+from dynamometer.load.stops import AfterDuration, AfterRequests
+
+MS = 1_000_000
+
+
+def prepared(endpoint, tokens=8, streaming=True):
+    asked = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": tokens, "ignore_eos": True}
+    asked |= {"stream": streaming, "stream_options": {"include_usage": True}}
+    return (prepare(endpoint, f"r{number}", asked) for number in count())
+
+
+def send(endpoint, stop=None, *, slots=1, tokens=8, streaming=True, **more):
+    traffic = measure(
+        endpoint.host,
+        endpoint.port,
+        prepared(endpoint, tokens, streaming),
+        slots=slots,
+        stop=stop or AfterRequests(1),
+        **more,
+    )
+    return traffic, [decode(exchange, streaming=streaming) for exchange in traffic.exchanges]
+
+
+@contextmanager
+def server(behave):
+    """Runs ``behave(connection, number)`` for each connection, one after the other."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept():
+        for number in count():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                behave(connection, number)
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield Endpoint(host="127.0.0.1", port=listener.getsockname()[1], model="m")
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(10)
+
+
+def read_request(connection):
+    """One request's head and body; empty when the client closed."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(65_536)
+        if not more:
+            return b""
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    size = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+    while len(body) < size:
+        body += connection.recv(65_536)
+    return head + b"\r\n\r\n" + body
+
+
+ANSWER = json.dumps({"choices": [{"message": {"content": "hi"}}], "usage": {"completion_tokens": 1}}).encode()
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(ANSWER), ANSWER)
+
+
+def test_stamps_agree_with_what_the_server_truly_sent(tmp_path):
+    truth_file = tmp_path / "truth.jsonl"
+    options = FakeOptions(ttft_ms=20, itl_ms=5, jitter_ms=2, n_parallel=8, truth_file=str(truth_file))
+    with serving(options) as endpoint:
+        traffic, samples = send(endpoint, AfterRequests(24), slots=8, tokens=40)
+    truth = {line["id"]: line for line in map(json.loads, truth_file.read_text().splitlines())}
+    firsts, itls = [], []
+    for sample in samples:
+        assert sample.error is None
+        assert sample.event_tokens == (1,) * 40
+        sends = truth[sample.id]["sends_ns"]
+        assert sample.sent_ns <= truth[sample.id]["received_ns"]
+        errors = [seen - sent for seen, sent in zip(sample.arrivals_ns, sends, strict=True)]
+        firsts.append(abs(errors[0]) / MS)
+        itls += [abs(later - earlier) / MS for earlier, later in pairwise(errors)]
+    for found in (firsts, itls):
+        assert statistics.median(found) < 0.5
+        assert sorted(found)[int(len(found) * 0.99) - 1] < 5
+    assert traffic.health.clock == ("kernel" if KernelStamps().available else "user")
+    assert traffic.connections == 8
+
+
+def test_user_space_stamps_where_the_kernel_gives_none():
+    with serving(FakeOptions(ttft_ms=1, itl_ms=1)) as endpoint:
+        traffic, samples = send(endpoint, kernel_stamps=False)
+    assert (traffic.health.clock, traffic.health.lag_p99_ms) == ("user", None)
+    assert samples[0].error is None
+    assert len(samples[0].arrivals_ns) == 8
+
+
+def test_closed_loop_holds_its_concurrency_and_keeps_connections():
+    with serving(FakeOptions(ttft_ms=10, itl_ms=2, n_parallel=4)) as endpoint:
+        traffic, samples = send(endpoint, AfterRequests(12), slots=4)
+    assert traffic.connections == 4
+    assert [sample.id for sample in samples] == [f"r{number}" for number in range(12)]
+    events = sorted([(s.sent_ns, 1) for s in samples] + [(s.ended_ns, -1) for s in samples])
+    in_flight, most = 0, 0
+    for _, change in events:
+        in_flight += change
+        most = max(most, in_flight)
+    assert most == 4
+    assert traffic.window.begin_ns == min(sample.sent_ns for sample in samples)
+    assert traffic.window.end_ns >= max(sample.ended_ns for sample in samples)
+
+
+def test_a_duration_ends_the_window_and_lets_the_rest_end():
+    closed = []
+    with serving(FakeOptions(ttft_ms=60, itl_ms=10)) as endpoint:
+        traffic, samples = send(endpoint, AfterDuration(150 * MS), on_close=lambda: closed.append(time.monotonic_ns()))
+    assert traffic.window.end_ns - traffic.window.begin_ns == pytest.approx(150 * MS, abs=5 * MS)
+    assert len(closed) == 1
+    assert closed[0] < samples[-1].ended_ns
+    assert all(sample.error is None for sample in samples)
+    assert all(sample.sent_ns < traffic.window.end_ns for sample in samples)
+
+
+def test_the_collector_is_off_in_the_window_and_back_after():
+    seen = []
+    with serving(FakeOptions(ttft_ms=1, itl_ms=1)) as endpoint:
+        send(endpoint, on_open=lambda: seen.append(gc.isenabled()), on_close=lambda: seen.append(gc.isenabled()))
+    assert seen == [False, False]
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+
+
+def test_not_streamed():
+    with serving(FakeOptions(ttft_ms=1, itl_ms=1)) as endpoint:
+        _, (sample,) = send(endpoint, streaming=False)
+    assert (sample.error, sample.output_tokens, sample.arrivals_ns) == (None, 8, ())
+    assert sample.ended_ns - sample.sent_ns >= 8 * MS
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("status", "http_status"),
+        ("html", "bad_response"),
+        ("no_answer", "connection"),
+        ("hang", "timeout"),
+        ("drop", "truncated"),
+        ("stall", "timeout"),
+        ("malformed", "bad_response"),
+        ("error_event", "stream_error"),
+        ("empty", "empty"),
+        ("endless", "timeout"),
+    ],
+)
+def test_every_fault_of_the_fake_engine_is_told_by_its_kind(fault, kind):
+    with serving(FakeOptions(ttft_ms=1, itl_ms=1, fault=fault, fault_after=1)) as endpoint:
+        _, (good, bad, *_) = send(endpoint, AfterRequests(2), limits=Limits(request_ns=400 * MS))
+    assert good.error is None
+    assert bad.error == kind
+
+
+def test_refused_and_given_up():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    endpoint = Endpoint(host="127.0.0.1", port=port, model="m")
+    traffic, samples = send(endpoint, AfterRequests(1000), slots=2, limits=Limits(unreachable_ns=200 * MS))
+    assert {sample.error for sample in samples} == {"refused"}
+    assert len(samples) < 1000
+    assert traffic.gave_up is not None
+
+
+def test_a_crash_leaves_refused_requests():
+    with serving(FakeOptions(ttft_ms=1, itl_ms=1, fault="crash", fault_after=2)) as endpoint:
+        _, samples = send(endpoint, AfterRequests(5))
+    assert [sample.error for sample in samples] == [None, None, "refused", "refused", "refused"]
+
+
+def test_a_kept_connection_that_the_server_closed_unanswered_is_used_once_more_on_a_new_one():
+    def behave(connection, number):
+        read_request(connection)
+        connection.sendall(WHOLE)
+        if number == 0:
+            read_request(connection)  # swallowed: closed without a word
+        else:
+            connection.sendall(b"")
+
+    with server(behave) as endpoint:
+        traffic, (first, second) = send(endpoint, AfterRequests(2), streaming=False)
+    assert (first.error, first.resent) == (None, False)
+    assert (second.error, second.resent) == (None, True)
+    assert traffic.connections == 2
+
+
+def test_connection_close_is_followed_by_a_new_connection():
+    def behave(connection, number):
+        read_request(connection)
+        connection.sendall(WHOLE.replace(b"\r\nContent-Type", b"\r\nConnection: close\r\nContent-Type"))
+
+    with server(behave) as endpoint:
+        traffic, samples = send(endpoint, AfterRequests(3), streaming=False)
+    assert [(sample.error, sample.resent) for sample in samples] == [(None, False)] * 3
+    assert traffic.connections == 3
+
+
+def test_a_body_that_ends_with_its_connection():
+    def behave(connection, number):
+        read_request(connection)
+        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + ANSWER)
+
+    with server(behave) as endpoint:
+        _, (sample,) = send(endpoint, streaming=False)
+    assert sample.error is None
+
+
+def test_reset_in_the_middle():
+    def behave(connection, number):
+        read_request(connection)
+        connection.sendall(WHOLE[:-5])
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with server(behave) as endpoint:
+        _, (sample,) = send(endpoint, streaming=False)
+    assert sample.error == "truncated"
+
+
+def test_not_http():
+    def behave(connection, number):
+        read_request(connection)
+        connection.sendall(b"220 mail.example.org ESMTP\r\n")
+
+    with server(behave) as endpoint:
+        _, (sample,) = send(endpoint)
+    assert sample.error == "bad_response"
+
+
+def test_too_many_bytes():
+    def behave(connection, number):
+        read_request(connection)
+        connection.settimeout(10)
+        try:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + b":\n" * 2_000_000)
+        except OSError:
+            return  # the client hung up, as it should
+
+    with server(behave) as endpoint:
+        _, (sample,) = send(endpoint, limits=Limits(response_bytes=1_000_000))
+    assert sample.error == "bad_response"
+
+
+def test_a_large_request_goes_out_whole():
+    sizes = []
+
+    def behave(connection, number):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sizes.append(len(read_request(connection)))
+        connection.sendall(WHOLE)
+
+    with server(behave) as endpoint:
+        request = prepare(endpoint, "big", {"prompt": "x" * 8_000_000})
+        traffic = measure(endpoint.host, endpoint.port, iter([request]), slots=1, stop=AfterRequests(1))
+    assert sizes == [len(request.payload)]
+    assert traffic.exchanges[0].end == "complete"
+
+
+def test_a_chunked_end_split_in_every_way_is_found():
+    text = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\nX-Trailer: 1\r\n\r\n" % (
+        len(ANSWER),
+        ANSWER,
+    )
+
+    def behave(connection, number):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for cut in range(1, 20):
+            if not read_request(connection):
+                return
+            connection.sendall(text[:-cut])
+            connection.sendall(text[-cut:])
+
+    with server(behave) as endpoint:
+        traffic, samples = send(endpoint, AfterRequests(19), streaming=False)
+    assert {exchange.end for exchange in traffic.exchanges} == {"complete"}
+    assert traffic.connections == 1
+
+
+def test_the_deadline_ends_everything():
+    with serving(FakeOptions(fault="hang")) as endpoint:
+        limits = Limits(deadline_ns=time.monotonic_ns() + 200 * MS)
+        traffic, samples = send(endpoint, AfterRequests(100), slots=3, limits=limits)
+    assert [sample.error for sample in samples] == ["timeout"] * 3
+    assert traffic.gave_up is not None
+
+
+def test_what_a_signal_handler_raises_passes_at_once():
+    class TerminatedError(Exception):
+        pass
+
+    def handler(number, frame):
+        raise TerminatedError
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with serving(FakeOptions(fault="hang")) as endpoint:
+            begin = time.monotonic()
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(TerminatedError):
+                send(endpoint)
+            assert time.monotonic() - begin < 2
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert gc.isenabled()
