@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynamometer.client.decode import decode
-from dynamometer.client.exchange import Exchange, Piece
+from dynamometer.client.exchange import End, Exchange, Piece
 from dynamometer.client.sse import events
+from dynamometer.domain.record import Sample
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
 DONE = b"data: [DONE]\n\n"
@@ -20,28 +24,28 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def sse(value) -> bytes:
+def sse(value: object) -> bytes:
     return b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n"
 
 
-def delta(content=None, finish=None, **more):
-    said = {key: more.pop(key) for key in ("role", "reasoning_content", "reasoning") if key in more}
+def delta(content: str | None = None, finish: str | None = None, **more: Any) -> bytes:
+    said: dict[str, Any] = {key: more.pop(key) for key in ("role", "reasoning_content", "reasoning") if key in more}
     if content is not None:
         said["content"] = content
     return sse({"choices": [{"index": 0, "delta": said, "finish_reason": finish, **more}]})
 
 
-def usage(completion, **more):
+def usage(completion: object, **more: object) -> bytes:
     return sse({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": completion, **more}})
 
 
-def exchange(parts, end="complete", detail=""):
+def exchange(parts: Iterable[bytes], end: End = "complete", detail: str = "") -> Exchange:
     """Parts arrive one per millisecond after the request was sent at 0."""
     pieces = tuple(Piece((index + 1) * 1000, part) for index, part in enumerate(parts))
     return Exchange("id", 0, pieces, end, detail)
 
 
-def stream(*parts, end="complete", last=b"0\r\n\r\n"):
+def stream(*parts: bytes, end: End = "complete", last: bytes = b"0\r\n\r\n") -> Sample:
     """A chunked stream, one event or more per part; the head is read number one."""
     return decode(exchange([HEAD, *map(chunk, parts), *([last] if last else [])], end), streaming=True)
 
@@ -56,7 +60,7 @@ GOOD = (
 )
 
 
-def test_a_whole_stream():
+def test_a_whole_stream() -> None:
     sample = stream(*GOOD)
     assert sample.error is None
     assert sample.arrivals_ns == (3000, 4000, 5000)
@@ -69,13 +73,15 @@ def test_a_whole_stream():
 
 @given(cuts=st.sets(st.integers(1, 700)), line_end=st.sampled_from([b"\n", b"\r\n", b"\r"]))
 @settings(max_examples=200, deadline=None)
-def test_any_split_of_the_bytes_gives_the_same_tokens_and_the_stamp_of_the_byte_that_ends_each_event(cuts, line_end):
+def test_any_split_of_the_bytes_gives_the_same_tokens_and_the_stamp_of_the_byte_that_ends_each_event(
+    cuts: set[int], line_end: bytes
+) -> None:
     body = b"".join((b": comment\n\n", *GOOD)).replace(b"\n", line_end)
     ends = [event.end for event in events(body)][1:4]
     wire = HEAD + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
     start = len(HEAD) + len(b"%x\r\n" % len(body))
     borders = [0, *sorted(cut for cut in cuts if cut < len(wire)), len(wire)]
-    parts = [wire[left:right] for left, right in zip(borders, borders[1:], strict=False)]
+    parts = [wire[left:right] for left, right in pairwise(borders)]
     sample = decode(exchange(parts), streaming=True)
     assert sample.error is None
     assert (sample.text_chars, sample.event_tokens, sample.finish) == (9, (1, 1, 1), "stop")
@@ -84,36 +90,36 @@ def test_any_split_of_the_bytes_gives_the_same_tokens_and_the_stamp_of_the_byte_
     assert sample.merged == sum(1 for arrival in expected if expected.count(arrival) > 1)
 
 
-def test_merged_events_are_counted():
+def test_merged_events_are_counted() -> None:
     sample = stream(delta("a"), delta("b") + delta("c"), delta("d", finish="length"), DONE)
     assert sample.arrivals_ns == (2000, 3000, 3000, 4000)
     assert sample.merged == 2
 
 
-def test_reasoning_is_output_in_either_spelling_once():
+def test_reasoning_is_output_in_either_spelling_once() -> None:
     sample = stream(delta(reasoning_content="abc"), delta(reasoning="de", reasoning_content="de"), delta("f"), DONE)
     assert (len(sample.arrivals_ns), sample.text_chars) == (3, 6)
 
 
-def test_multi_line_data_comments_other_fields_and_missing_space():
+def test_multi_line_data_comments_other_fields_and_missing_space() -> None:
     event = b': ping\nevent: message\nid: 4\ndata:{"choices": [{"delta":\ndata:  {"content": "x"}}]}\n\n'
     sample = stream(event, DONE)
     assert (sample.error, sample.text_chars) == (None, 1)
 
 
-def test_completions_api():
+def test_completions_api() -> None:
     said = sse({"choices": [{"text": "x", "finish_reason": None}]})
     sample = stream(said, said, sse({"choices": [{"text": "", "finish_reason": "length"}]}), usage(2), DONE)
     assert (sample.event_tokens, sample.text_chars, sample.finish) == ((1, 1), 2, "length")
 
 
-def test_several_tokens_per_event_by_ids_logprobs_or_running_total():
+def test_several_tokens_per_event_by_ids_logprobs_or_running_total() -> None:
     ids = stream(delta("ab", token_ids=[1, 2]), delta("c", token_ids=[3], finish="stop"), DONE)
     assert ids.event_tokens == (2, 1)
     logprobs = stream(delta("ab", logprobs={"content": [{}, {}, {}]}), delta("c", logprobs={"content": [{}]}), DONE)
     assert logprobs.event_tokens == (3, 1)
 
-    def timed(text, total):
+    def timed(text: str, total: int) -> bytes:
         return sse({"choices": [{"delta": {"content": text}}], "timings": {"predicted_n": total, "cache_n": 0}})
 
     total = stream(timed("a", 1), timed("bcd", 4), timed("e", 5), usage(5), DONE)
@@ -121,54 +127,54 @@ def test_several_tokens_per_event_by_ids_logprobs_or_running_total():
     assert total.timings == {"predicted_n": 5, "cache_n": 0}
 
 
-def test_a_token_without_text_counts_when_its_id_shows_it():
+def test_a_token_without_text_counts_when_its_id_shows_it() -> None:
     assert stream(delta("", token_ids=[7]), delta("ü", token_ids=[8]), DONE).event_tokens == (1, 1)
 
 
-def test_unknown_when_counts_differ_and_nobody_tells():
+def test_unknown_when_counts_differ_and_nobody_tells() -> None:
     sample = stream(delta("ab"), delta("c"), usage(3), DONE)
     assert sample.event_tokens is None
     assert sample.output_tokens == 3
 
 
 @pytest.mark.parametrize("wrong", [-1, "3", 2.5, True, None, [1]])
-def test_a_usage_that_is_no_count_is_no_usage(wrong):
+def test_a_usage_that_is_no_count_is_no_usage(wrong: object) -> None:
     sample = stream(delta("a"), usage(wrong), DONE)
     assert sample.usage is not None
     assert sample.usage.completion_tokens is None
     assert sample.error is None
 
 
-def test_zero_usage_is_no_count_when_tokens_came():
+def test_zero_usage_is_no_count_when_tokens_came() -> None:
     assert stream(delta("a"), usage(0), DONE).output_tokens is None
 
 
-def test_what_follows_done_is_not_output():
+def test_what_follows_done_is_not_output() -> None:
     assert len(stream(delta("a", finish="stop"), DONE, delta("b")).arrivals_ns) == 1
 
 
-def test_tokens_after_the_finish_reason_are_still_seen():
+def test_tokens_after_the_finish_reason_are_still_seen() -> None:
     assert len(stream(delta("a", finish="stop"), delta("b"), DONE).arrivals_ns) == 2
 
 
-def test_invalid_utf8_and_half_characters_do_not_stop_decoding():
+def test_invalid_utf8_and_half_characters_do_not_stop_decoding() -> None:
     broken = b'data: {"choices": [{"delta": {"content": "\xff\xfe"}, "finish_reason": "\\ud83d"}]}\n\n'
     sample = stream(broken, DONE)
     assert (sample.error, sample.text_chars) == (None, 2)
     assert sample.model_dump_json()
 
 
-def test_timings_that_no_json_can_hold_are_left_out():
+def test_timings_that_no_json_can_hold_are_left_out() -> None:
     odd = b'data: {"choices": [{"delta": {"content": "a"}}], "timings": {"a": NaN, "b": 1e999, "c": 1.5, "d": "x"}}\n\n'
     assert stream(odd, DONE).timings == {"c": 1.5}
 
 
-def test_an_end_without_done_is_whole_when_a_finish_reason_came():
+def test_an_end_without_done_is_whole_when_a_finish_reason_came() -> None:
     assert stream(delta("a"), delta(finish="stop")).error is None
     assert stream(delta("a"), delta("b")).error == "truncated"
 
 
-def test_a_dropped_stream_is_truncated_and_keeps_what_came():
+def test_a_dropped_stream_is_truncated_and_keeps_what_came() -> None:
     sample = stream(delta("a"), delta("b"), b'data: {"choi', end="reset", last=b"")
     assert (sample.error, len(sample.arrivals_ns)) == ("truncated", 2)
     assert stream(delta("a", finish="stop"), end="closed", last=b"").error == "truncated"
@@ -183,7 +189,7 @@ def test_a_dropped_stream_is_truncated_and_keeps_what_came():
         b'error: {"message": "out of memory"}\n\n',
     ],
 )
-def test_error_events(event):
+def test_error_events(event: bytes) -> None:
     sample = stream(delta("a"), event, DONE)
     assert (sample.error, sample.error_detail) == ("stream_error", "out of memory")
     assert len(sample.arrivals_ns) == 1
@@ -192,25 +198,31 @@ def test_error_events(event):
 @pytest.mark.parametrize(
     "event", [b'data: {"choices": [{"del\n\n', b"data: 7\n\n", b"data: " + b"[" * 100_000 + b"\n\n"]
 )
-def test_malformed_events(event):
+def test_malformed_events(event: bytes) -> None:
     assert stream(delta("a"), event, DONE).error == "bad_response"
 
 
 @pytest.mark.parametrize("value", [{}, {"choices": {}}, {"choices": [None]}, {"choices": [{"delta": []}]}])
-def test_odd_but_harmless_events_carry_nothing(value):
+def test_odd_but_harmless_events_carry_nothing(value: object) -> None:
     assert stream(sse(value), delta("a"), DONE).arrivals_ns == (3000,)
 
 
-def test_an_empty_stream():
+def test_an_empty_stream() -> None:
     assert stream(delta("", role="assistant"), delta(finish="stop"), usage(0), DONE).error == "empty"
 
 
-def plain(status=b"200 OK", content=b"", kind=b"application/json", streaming=False, end="complete"):
+def plain(
+    status: bytes = b"200 OK",
+    content: bytes = b"",
+    kind: bytes = b"application/json",
+    streaming: bool = False,
+    end: End = "complete",
+) -> Sample:
     head = b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (status, kind, len(content))
     return decode(exchange([head, content], end), streaming=streaming)
 
 
-def test_an_answer_in_one_document_has_an_end_but_no_arrivals():
+def test_an_answer_in_one_document_has_an_end_but_no_arrivals() -> None:
     content = {"choices": [{"message": {"content": "abc"}, "finish_reason": "stop"}], "usage": {"completion_tokens": 3}}
     sample = plain(content=json.dumps(content).encode())
     assert sample.error is None
@@ -239,12 +251,12 @@ def test_an_answer_in_one_document_has_an_end_but_no_arrivals():
         (decode(exchange([HEAD, chunk(delta("a"))], "oversize"), streaming=True), "bad_response"),
     ],
 )
-def test_error_kinds(sample, kind):
+def test_error_kinds(sample: Sample, kind: str) -> None:
     assert sample.error == kind
     assert sample.error_detail
 
 
-def test_interim_answers_and_close_delimited_bodies():
+def test_interim_answers_and_close_delimited_bodies() -> None:
     head = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
     sample = decode(exchange([head, delta("a"), DONE]), streaming=True)
     assert (sample.error, sample.status, sample.arrivals_ns) == (None, 200, (2000,))
@@ -252,6 +264,6 @@ def test_interim_answers_and_close_delimited_bodies():
 
 @given(st.lists(st.binary(max_size=60), max_size=8), st.booleans(), st.sampled_from(["complete", "closed", "reset"]))
 @settings(max_examples=200, deadline=None)
-def test_no_bytes_whatever_raise(parts, streaming, end):
+def test_no_bytes_whatever_raise(parts: list[bytes], streaming: bool, end: End) -> None:
     for prefix in ([], [HEAD], [b"HTTP/1.1 200 OK\r\n\r\ndata: "]):
         decode(exchange([*prefix, *(part for part in parts if part)], end), streaming=streaming)

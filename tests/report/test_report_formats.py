@@ -218,6 +218,11 @@ def test_html_has_no_script_nothing_from_elsewhere_and_unique_ids() -> None:
     assert all(target.startswith("#") and target[1:] in found.ids for target in found.targets)
 
 
+def test_dark_colours_are_for_dark_screens_and_not_for_paper() -> None:
+    queries = re.findall(r"@media ([^{]*dark[^{]*)\{", FORMATS["html"](summary()))
+    assert queries == ["screen and (prefers-color-scheme:dark)"] * 2
+
+
 def test_html_is_the_same_each_time() -> None:
     assert FORMATS["html"](summary()) == FORMATS["html"](summary())
 

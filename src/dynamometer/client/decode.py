@@ -115,9 +115,9 @@ def _judge_end(exchange: Exchange, message: Message, answer: _Answer, *, streami
     else:
         whole = exchange.end == "complete" and message.complete and (answer.finish is not None or not streaming)
     if exchange.end in {"timeout", "stopped"}:
-        answer.fail("timeout", exchange.detail)
+        answer.fail("timeout", exchange.detail or "no end in time")
     elif exchange.end in {"oversize", "malformed"}:
-        answer.fail("bad_response", exchange.detail)
+        answer.fail("bad_response", exchange.detail or exchange.end)
     elif message.status is None:
         answer.fail("connection", exchange.detail or "closed within the head of the answer")
     elif not whole:

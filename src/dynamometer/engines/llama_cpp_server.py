@@ -7,6 +7,7 @@ time in records is that of the engine. The one argument is a JSON object; every 
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -29,6 +30,7 @@ LOAD_MODES = {
     (False, True): xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_MLOCK,
     (True, True): xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_MMAP_MLOCK,
 }
+CAP_IPC_LOCK = 1 << 14
 PLAIN = (
     *("n_ctx", "n_parallel", "kv_unified", "n_batch", "n_ubatch", "n_gpu_layers", "cont_batching", "warmup"),
     *("rope_freq_base", "rope_freq_scale"),
@@ -78,10 +80,27 @@ def has_gpu() -> bool:
     return any(device["type"] != cpu for device in xllamacpp.get_device_info())
 
 
-def locked_kib() -> int:
-    """Memory of this process locked into RAM, in KiB."""
+def lockable_bytes() -> float:
+    """Memory this process may lock into RAM, after raising its own limit as far as it is allowed to."""
+    if int(_status("CapEff"), 16) & CAP_IPC_LOCK:
+        return float("inf")
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
+    return float("inf") if hard == resource.RLIM_INFINITY else hard
+
+
+def _status(key: str) -> str:
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmLck:"))
+    return next(line.split()[1] for line in lines if line.startswith(f"{key}:"))
+
+
+def check_before(settings: dict[str, Any]) -> None:
+    """Refuse what the engine would ignore in silence: GPU layers without a GPU, locking without permission."""
+    if settings["n_gpu_layers"] > 0 and not has_gpu():
+        fail(f"n_gpu_layers is {settings['n_gpu_layers']}, but this build of llama.cpp sees no GPU")
+    model = Path(settings["model"])
+    if settings["mlock"] and model.exists() and model.stat().st_size > lockable_bytes():
+        fail("mlock is asked for, but the system does not let this process lock so much memory (see ulimit -l)")
 
 
 def fail(message: str) -> None:
@@ -94,11 +113,10 @@ def main(argument: str) -> None:
     """Serve until a signal ends the process at once."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     settings = json.loads(argument)
-    if settings["n_gpu_layers"] > 0 and not has_gpu():
-        fail(f"n_gpu_layers is {settings['n_gpu_layers']}, but this build of llama.cpp sees no GPU")
+    check_before(settings)
     server = xllamacpp.Server(params(settings))
-    if settings["mlock"] and locked_kib() == 0:
-        fail("mlock is asked for, but the system lets this process lock no memory (see ulimit -l)")
+    if settings["mlock"] and _status("VmLck") == "0":
+        fail("mlock is asked for, but the system locked no memory (see ulimit -l)")
     sys.stderr.write(f"dynamometer: serving on {server.listening_address}\n")
     sys.stderr.flush()
     while True:

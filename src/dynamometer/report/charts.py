@@ -50,7 +50,7 @@ _DARK_COLOURS = ("#6cb6ff", "#ff9d6b", "#5ad1c1", "#ff8fc1", "#e5c566", "#b9a2ff
 
 STYLE = (
     ".chart svg text{fill:var(--ink);font-family:inherit}"
-    "@media (prefers-color-scheme:dark) and (not print){"
+    "@media screen and (prefers-color-scheme:dark){"
     + "".join(
         f'.chart [fill="{light}"]{{fill:{dark}}}.chart [stroke="{light}"]{{stroke:{dark}}}'
         for light, dark in (

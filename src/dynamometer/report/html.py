@@ -25,7 +25,7 @@ from dynamometer.report.figures import (
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1c2024;--dim:#5b6470;--paper:#fff;--card:#f5f7f9;--line:#d7dce2;
 --warn:#8a4b00;--warnbg:#fff4e0;--bad:#a4161a;--badbg:#fdecec;--link:#0b62a4}
-@media (prefers-color-scheme:dark) and (not print){:root{--ink:#e6e9ed;--dim:#9aa4b0;--paper:#15181c;--card:#1d2227;
+@media screen and (prefers-color-scheme:dark){:root{--ink:#e6e9ed;--dim:#9aa4b0;--paper:#15181c;--card:#1d2227;
 --line:#343b44;--warn:#ffc46b;--warnbg:#33270f;--bad:#ff9a9d;--badbg:#3a1b1d;--link:#6cb6ff}}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:1.5rem 1.25rem 4rem;max-width:72rem;background:var(--paper);color:var(--ink);

@@ -1,0 +1,152 @@
+"""Driving the fake engine through a step: phases, prompts, window, meters' moments."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from dynamometer.domain.experiment import Experiment, Load, Warmup, Weights, Workload
+from dynamometer.domain.step import Step
+from dynamometer.domain.wire import Endpoint
+from dynamometer.engines.fake import FakeOptions, serving
+from dynamometer.errors import CampaignError, PreconditionError
+from dynamometer.worker.drive import Driven, drive
+
+FAST = FakeOptions(ttft_ms=3, itl_ms=1, n_parallel=8)
+WEIGHTS = Weights(format="gguf", source="demo", ref="x")
+
+
+def step(cycle: int = 1, **workload: Any) -> Step:
+    workload = {"requests": 6, "max_output_tokens": 5, "max_input_tokens": 16, **workload}
+    return Step(
+        campaign_id="",
+        run_id=f"abc-c{cycle}",
+        cycle=cycle,
+        attempt=1,
+        experiment=Experiment(engine="fake", model="m", weights=WEIGHTS, workload=Workload(**workload)),
+        timeout_s=60,
+    )
+
+
+def driven(
+    endpoint: Endpoint,
+    a_step: Step,
+    prompts_text: str | None = None,
+    seconds: float = 30,
+    marks: list[int] | None = None,
+    **more: Any,
+) -> Driven:
+    moments = marks if marks is not None else []
+    return drive(
+        a_step,
+        endpoint,
+        prompts_text=prompts_text,
+        on_window_open=lambda: moments.append(time.monotonic_ns()),
+        on_window_close=lambda: moments.append(time.monotonic_ns()),
+        deadline_ns=time.monotonic_ns() + round(seconds * 1e9),
+        **more,
+    )
+
+
+def phases(result: Driven) -> list[str]:
+    return [sample.phase for sample in result.samples]
+
+
+def test_cold_warmup_window_in_this_order() -> None:
+    marks: list[int] = []
+    with serving(FAST) as endpoint:
+        workload: dict[str, Any] = {"load": Load(concurrency=2), "warmup": Warmup(until="fixed", max_requests=3)}
+        result = driven(endpoint, step(**workload), marks=marks)
+    assert phases(result) == ["cold", *["warmup"] * 3, *["window"] * 6]
+    assert all(sample.error is None for sample in result.samples)
+    assert len({sample.id for sample in result.samples}) == 10
+    assert result.samples[4].id == "abc-c1-a1-window-0"
+    assert (result.warmup_requests, result.warmup_steady, result.cut_short) == (3, None, None)
+    assert (result.dataset, result.connections, result.client.processes) == ("builtin", 2, 1)
+    opened, closed = marks
+    window = result.samples[4:]
+    assert opened <= result.window.begin_ns == window[0].sent_ns
+    assert max(sample.ended_ns or 0 for sample in window) <= result.window.end_ns <= closed
+    assert all((sample.ended_ns or opened) < opened for sample in result.samples[:4])
+
+
+def test_a_warmup_on_a_steady_engine_ends_before_its_cap() -> None:
+    with serving(FakeOptions(ttft_ms=30, itl_ms=5)) as endpoint:
+        result = driven(endpoint, step(warmup=Warmup(until="steady", max_requests=50)))
+    assert result.warmup_steady is True
+    assert 4 <= result.warmup_requests < 50
+
+
+def test_a_warmup_that_never_gets_steady_says_so() -> None:
+    with serving(FakeOptions(ttft_ms=1, itl_ms=0, jitter_ms=60)) as endpoint:
+        result = driven(endpoint, step(max_output_tokens=1, warmup=Warmup(until="steady", max_requests=4)))
+    assert (result.warmup_requests, result.warmup_steady) == (4, False)
+
+
+def test_no_warmup() -> None:
+    with serving(FAST) as endpoint:
+        result = driven(endpoint, step(warmup=Warmup(max_requests=0)))
+    assert phases(result) == ["cold", *["window"] * 6]
+    assert result.warmup_steady is None
+
+
+@pytest.mark.parametrize("dataset", ["builtin", "synthetic"])
+def test_configurations_of_one_cycle_get_the_same_prompts_and_cycles_differ(dataset: str) -> None:
+    warmup = Warmup(max_requests=0)
+    with serving(FAST) as endpoint:
+        one = driven(endpoint, step(dataset=dataset, warmup=warmup))
+        two = driven(endpoint, step(dataset=dataset, warmup=warmup, load=Load(concurrency=4)))
+        other = driven(endpoint, step(cycle=2, dataset=dataset, warmup=warmup))
+    assert one.prompts_sha256 == two.prompts_sha256 != other.prompts_sha256
+
+
+def test_own_prompts() -> None:
+    text = "".join(f'{{"prompt": "{"x" * size}"}}\n' for size in range(1, 11))
+    with serving(FAST) as endpoint:
+        result = driven(endpoint, step(dataset="mine.jsonl", warmup=Warmup(until="fixed", max_requests=1)), text)
+    assert [sample.prompt_chars for sample in result.samples] == [10, 9, 1, 2, 3, 4, 5, 6]
+    assert result.dataset == "mine.jsonl"
+
+
+def test_wrong_or_missing_prompts_are_refused_before_anything_is_sent() -> None:
+    with serving(FAST) as endpoint:
+        with pytest.raises(CampaignError):
+            driven(endpoint, step(dataset="mine.jsonl"), "nonsense")
+        with pytest.raises(PreconditionError):
+            driven(endpoint, step(dataset="mine.jsonl"))
+
+
+def test_a_window_by_duration() -> None:
+    workload: dict[str, Any] = {
+        "requests": None,
+        "duration_s": 0.3,
+        "load": Load(concurrency=2),
+        "warmup": Warmup(max_requests=0),
+    }
+    marks: list[int] = []
+    with serving(FAST) as endpoint:
+        result = driven(endpoint, step(**workload), marks=marks)
+    assert result.window.seconds == pytest.approx(0.3, abs=0.02)
+    assert phases(result).count("window") > 20
+    assert len(marks) == 2
+
+
+def test_errors_are_samples_and_the_run_goes_on() -> None:
+    with serving(FakeOptions(ttft_ms=1, itl_ms=1, fault="drop", fault_after=4)) as endpoint:
+        result = driven(endpoint, step(warmup=Warmup(max_requests=0)))
+    assert [sample.error for sample in result.samples] == [None] * 4 + ["truncated"] * 3
+
+
+def test_a_stalled_request_ends_by_its_own_limit_and_the_run_by_its_deadline() -> None:
+    with serving(FakeOptions(ttft_ms=1, itl_ms=1, fault="stall", fault_after=1, n_parallel=64)) as endpoint:
+        limited = driven(endpoint, step(requests=2, warmup=Warmup(max_requests=0)), request_s=0.2)
+    assert [sample.error for sample in limited.samples] == [None, "timeout", "timeout"]
+    assert limited.cut_short is None
+    with serving(FakeOptions(fault="hang")) as endpoint:
+        begin = time.monotonic()
+        cut = driven(endpoint, step(), seconds=0.3)
+    assert time.monotonic() - begin < 3
+    assert cut.cut_short is not None
+    assert {sample.error for sample in cut.samples} == {"timeout"}
