@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import tiny_gguf as maker
+from tests import tiny_gguf as maker
 
 
 @pytest.fixture(scope="session")

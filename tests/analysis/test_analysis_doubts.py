@@ -54,7 +54,7 @@ HOST = {"fingerprint": "h", "system": "Linux", "processor": "p", "cores": 2, "me
         ("no_warmup", {"warmup_requests": 0, "warmup_steady": None}, "no warm-up in 3 of 3 cycles"),
         ("warmup_not_steady", {"warmup_steady": False}, "after 4 warm-up requests"),
         ("client_saturated", {"client": client(cpu_s=0.8)}, "busy 80% of the window"),
-        ("client_late", {"client": client(lag_p99_ms=3.0)}, "3 ms late (p99), 30% of the median ITL of 10 ms"),
+        ("client_late", {"client": client(lag_p99_ms=8.0)}, "8 ms late (p99), 80% of the median ITL of 10 ms"),
         ("user_stamps", {"client": client(clock="user")}, "3 of 3 cycles"),
         ("clock_steps", {"client": client(clock_steps=2)}, "jumped 6 times"),
         ("host_busy", {"host": HostFacts(**HOST, load_1m=1.7)}, "load average up to 1.7 on 2 cores"),
@@ -106,7 +106,7 @@ def test_errors_short_answers_caches_and_merged_events_are_counted() -> None:
 
 
 def test_more_threads_than_cores_are_doubted() -> None:
-    of = experiment(max_output_tokens=2).model_copy(update={"options": {"threads": 8}})
+    of = experiment(max_output_tokens=2).model_copy(update={"options": {"n_threads": 8}})
     assert "8 threads on 2 cores" in the("too_many_threads", row([good()] * 3, of)).message
 
 

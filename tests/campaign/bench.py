@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from tests.plan.builders import model, plan
 
 from dynamometer.campaign.loop import Loop, Places
 from dynamometer.campaign.stop import StopRequest
@@ -20,7 +22,6 @@ from dynamometer.store import journal
 from dynamometer.store import open as campaigns
 from dynamometer.store.journal import Journal, JournalWriter
 from dynamometer.store.layout import CampaignFolder
-from tests.plan.builders import model, plan
 
 NO_PAUSE = {"between_experiments": "0s", "between_cycles": "0s"}
 

@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from tests.campaign.bench import Bench, bench, small_plan
 
 from dynamometer.campaign.loop import Places
 from dynamometer.campaign.policies import Threshold, again
@@ -16,7 +17,6 @@ from dynamometer.errors import PreconditionError
 from dynamometer.executors.base import Exit, Handle
 from dynamometer.executors.simulated import Finished, SimulatedExecutor
 from dynamometer.store.records import outcome, read_record, read_step
-from tests.campaign.bench import Bench, bench, small_plan
 
 RUNTIME = Failure(kind="runtime", message="broken", log_tail=("last words",))
 CONFIG = Failure(kind="config", message="wrong")

@@ -202,6 +202,13 @@ def test_every_fault_of_the_fake_engine_is_told_by_its_kind(fault: Any, kind: st
     assert bad.error == kind
 
 
+def test_a_server_that_refuses_at_once_is_not_asked_in_a_tight_loop() -> None:
+    with serving(FakeOptions(fault="status", fault_status=429)) as endpoint:
+        _, samples = send(endpoint, AfterDuration(400 * MS), slots=2)
+    assert {sample.error for sample in samples} == {"http_status"}
+    assert 2 <= len(samples) <= 20
+
+
 def test_refused_and_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

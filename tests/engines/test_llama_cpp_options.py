@@ -18,7 +18,13 @@ def step(options: dict[str, Any] | None = None, weights_path: str | None = "/mod
     weights = Weights(format="gguf", source="path", ref="m.gguf")
     experiment = Experiment(engine="llama_cpp", model="tiny", weights=weights, options=options or {})
     return Step(
-        campaign_id="", run_id="r-c1", cycle=1, attempt=1, experiment=experiment, weights_path=weights_path, timeout_s=60
+        campaign_id="",
+        run_id="r-c1",
+        cycle=1,
+        attempt=1,
+        experiment=experiment,
+        weights_path=weights_path,
+        timeout_s=60,
     )
 
 

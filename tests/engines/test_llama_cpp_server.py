@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_gguf as tiny_gguf_maker
+from tests import tiny_gguf as tiny_gguf_maker
 
 from dynamometer.domain.event import Failure
 from dynamometer.domain.experiment import Experiment, Weights
@@ -99,7 +99,9 @@ def serving(model: Path, folder: Path, **options: Any) -> Iterator[Up]:
         up.process.wait()
 
 
-def failure_of(model: Path, folder: Path, memory: int | None = None, port: int | None = None, **options: Any) -> Failure:
+def failure_of(
+    model: Path, folder: Path, memory: int | None = None, port: int | None = None, **options: Any
+) -> Failure:
     log = folder / "engine.log"
     process = started(launch_of(model, options, port or free_port()), log, memory)
     try:

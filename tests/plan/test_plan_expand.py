@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.plan.builders import FACTS, model, plan
 
 from dynamometer.domain.campaign import Order
 from dynamometer.domain.plan import Plan, RunRef
 from dynamometer.errors import CampaignError
 from dynamometer.plan.order import balanced_row, balanced_rows, order
-from tests.plan.builders import FACTS, model, plan
 
 
 def names(made: Plan) -> list[str]:
@@ -79,7 +80,11 @@ def test_a_grid_crosses_shared_axes_with_each_engines_own() -> None:
 
 def test_cross_field_rules_of_an_engine_filter_cells_with_their_own_words() -> None:
     made = plan(
-        grid={"engines": ["beta"], "models": ["tensors"], "beta": {"four_bit": [False, True], "eight_bit": [False, True]}}
+        grid={
+            "engines": ["beta"],
+            "models": ["tensors"],
+            "beta": {"four_bit": [False, True], "eight_bit": [False, True]},
+        }
     )
     assert len(made.experiments) == 3
     assert reasons(made) == {"beta: four_bit and eight_bit exclude each other": 1}
@@ -215,7 +220,7 @@ def test_a_balanced_square_has_each_experiment_at_each_place_and_after_each_othe
     for place in range(count):
         assert {row[place] for row in rows} == set(range(count))
         assert len({[row[place] for row in rows].count(item) for item in range(count)}) == 1
-    pairs = [pair for row in rows for pair in zip(row, row[1:], strict=False)]
+    pairs = [pair for row in rows for pair in pairwise(row)]
     assert len({pairs.count(pair) for pair in pairs}) <= 1
 
 

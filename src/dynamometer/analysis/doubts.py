@@ -18,8 +18,9 @@ DRIFT_CHANGE = 0.05
 """A drift is worth a word when it is this unlikely by chance and this large from first cycle to last."""
 CLIENT_CPU = 0.6
 """Share of one core per client process above which the client may have been the bottleneck."""
-CLIENT_LAG = 0.05
-"""Share of the median ITL above which late reads blur it."""
+CLIENT_LAG = 0.5
+"""Late reads, as a share of the median ITL. The kernel has stamped what waits, so lateness alone blurs nothing; but a
+client that comes to be a whole ITL late reads two events at once and loses the stamp of the first."""
 MERGED = 0.05
 """Share of events that arrived in one read with another."""
 WATCHED = ("output_tok_s", "ttft_ms", "itl_ms", "e2e_ms")
@@ -138,7 +139,7 @@ def client_busy(row: Row) -> list[Doubt]:
 
 
 def client_late(row: Row) -> list[Doubt]:
-    """The client read so late that gaps between tokens are blurred."""
+    """The client read so late that it came near to losing stamps. Only kernel stamps tell how late a read is."""
     lags = []
     for run in row.runs:
         itl, lag = run.metrics.values["itl_ms"].value, run.record.client.lag_p99_ms
@@ -147,8 +148,8 @@ def client_late(row: Row) -> list[Doubt]:
     if not lags:
         return []
     share, lag, itl = max(lags)
-    message = f"client saturated: it read up to {lag:.3g} ms late (p99), {share:.0%} of the median ITL of {itl:.3g} ms"
-    hint = "where stamps come from user space, ITL is uncertain by that much; lower the concurrency"
+    message = f"the client read up to {lag:.3g} ms late (p99), {share:.0%} of the median ITL of {itl:.3g} ms"
+    hint = "a whole ITL late, events merge and their stamps are lost; lower the concurrency, or free a core"
     return [Doubt(code="client_late", message=message, hint=hint, metric="itl_ms")]
 
 
@@ -237,13 +238,13 @@ def too_many_threads(row: Row) -> list[Doubt]:
     """More threads asked for than there are cores."""
     options = row.experiment.options
     asked = max(
-        (value for key in ("threads", "threads_batch") if isinstance(value := options.get(key), int)), default=0
+        (value for key in ("n_threads", "n_threads_batch") if isinstance(value := options.get(key), int)), default=0
     )
     cores = min(run.record.host.cores for run in row.runs)
     if asked <= cores:
         return []
     message = f"{asked} threads on {cores} cores: threads wait for each other"
-    return [Doubt(code="too_many_threads", message=message, hint=f"set threads to {cores} or fewer")]
+    return [Doubt(code="too_many_threads", message=message, hint=f"set n_threads to {cores} or fewer")]
 
 
 def unlike_cycles(row: Row) -> list[Doubt]:

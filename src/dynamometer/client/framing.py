@@ -15,12 +15,13 @@ class Framing:
     A response that has neither a length nor chunks ends when the connection closes: ``ends_by_close``.
     """
 
-    __slots__ = ("_delimited", "_parser", "complete", "headers_seen", "keep_alive")
+    __slots__ = ("_delimited", "_parser", "complete", "headers_seen", "keep_alive", "status")
 
     def __init__(self) -> None:
         self.complete = False
         self.headers_seen = False
         self.keep_alive = False
+        self.status = 0
         self._delimited = False
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
 
@@ -61,13 +62,15 @@ class Framing:
 
     def on_headers_complete(self) -> None:
         """Called by the parser at the end of the head."""
-        self.headers_seen = True
+        if self._parser is not None and not self.complete:
+            self.headers_seen = True
+            self.status = self._parser.get_status_code()
 
     def on_message_complete(self) -> None:
         """Called by the parser at the end of a message; an interim (1xx) answer is not the end."""
         if self._parser is None or self.complete:
             return
-        if 100 <= self._parser.get_status_code() < 200:
+        if 100 <= self.status < 200:
             self.headers_seen = False
             return
         self.complete = True

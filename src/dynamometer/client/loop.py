@@ -21,7 +21,8 @@ from dynamometer.load.stops import Progress
 
 READ_BYTES = 65_536
 TICK_NS = 50_000_000
-"""How often time limits are looked at, and how long a slot rests after a connection was refused or dropped."""
+"""How often time limits are looked at, and how long a slot rests after a lost connection or a status other than 200:
+a server that cannot answer is not asked in a tight loop."""
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _DROPPED: frozenset[End] = frozenset({"refused", "reset", "closed"})
 
@@ -306,11 +307,12 @@ class Loop:
         self._in_flight -= 1
         if end != "complete" or not slot.framing.keep_alive:
             self._disconnect(slot)
-        if end == "complete":
+        answered = end == "complete" and slot.framing.status == 200
+        if answered:
             self._latencies.append(now - exchange.sent_ns)
         if end == "refused" and now - self._reached_ns > self._limits.unreachable_ns:
             self._give_up(f"no connection for {self._limits.unreachable_ns / 1e9:g} s: {detail}")
-        if end in _DROPPED:
+        if end in _DROPPED or (end == "complete" and not answered):
             slot.resume_ns = now + TICK_NS
         else:
             self._next(slot)

@@ -57,7 +57,7 @@ class Sample(Value):
     merged: int = 0
     """Events that arrived in one read with another of the same stream: their stamp is that of the read."""
     resent: bool = False
-    """Sent a second time: the server had closed the kept-alive connection and answered nothing. sent_ns is the second."""
+    """Sent again, since the server had closed the kept-alive connection unanswered. sent_ns is of the second time."""
     prompt_chars: int = 0
     """Length of the prompt."""
     text_chars: int = 0
@@ -133,7 +133,7 @@ class Window(Value):
     begin_ns: int
     """First request handed to the kernel."""
     end_ns: int
-    """Last answer ended."""
+    """Last answer ended; where a duration is asked for, the end of that, and what is in flight then ends after it."""
 
     @property
     def seconds(self) -> float:

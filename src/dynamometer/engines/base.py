@@ -52,7 +52,7 @@ class Engine(Protocol):
         """What to keep in the record of the answers the running engine gave on its information paths."""
 
     def diagnose(self, log: tuple[str, ...], exit_code: int | None) -> Failure | None:
-        """The failure that the engine's log tells of, for failures this engine is known for; None if it tells nothing."""
+        """The failure that the engine's log tells of, if it is one this engine is known for."""
 
     @property
     def info_paths(self) -> tuple[str, ...]:

@@ -91,8 +91,8 @@ class RaplMeter:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def open(self, target: Target) -> None:
-        """Begin counting. RAPL knows packages, not processes: the target only bounds when."""
+    def open(self, _target: Target) -> None:
+        """Begin counting. The target plays no part: RAPL knows packages, not processes."""
         try:
             self._counts = _Counts(zones(self._root))
         except RaplError as error:
@@ -174,6 +174,9 @@ def _label(folder: Path) -> str:
 
 def _zone(folder: Path, name: str) -> Zone:
     try:
-        return Zone(name, folder / "energy_uj", int((folder / "max_energy_range_uj").read_text()))
+        range_uj = int((folder / "max_energy_range_uj").read_text())
     except (OSError, ValueError) as error:
         raise RaplError(f"{folder}: its range cannot be read: {error}") from error
+    if range_uj <= 0:
+        raise RaplError(f"{folder}: its range is {range_uj} microjoules")
+    return Zone(name, folder / "energy_uj", range_uj)

@@ -48,8 +48,8 @@ class ReplayMeter:
         self._clock = clock
         self._opened: float | None = None
 
-    def open(self, target: Target) -> None:
-        """Begin. ``target`` plays no part."""
+    def open(self, _target: Target) -> None:
+        """Begin. The target plays no part."""
         self._opened = self._clock()
 
     def close(self) -> tuple[Reading, ...]:

@@ -20,25 +20,24 @@ from dynamometer.sources.quants import is_projector, quant_of, shard_of
 MAX_FILES = 10_000
 
 
-def discover(path: Path, ref: str | None = None) -> Offer:
-    """What lies at ``path``: a GGUF file, a folder of GGUF files, or a folder with safetensors and config.json.
+def discover(ref: str, base: Path) -> Offer:
+    """What lies at ``ref``: a GGUF file, a folder of GGUF files, or a folder with safetensors and config.json.
 
-    ``ref`` is the path as the campaign writes it. Never raises for what is or is not there: an offer without variants
-    has the reason, and ``skipped`` names files that were left out.
+    ``ref`` is the path as the campaign writes it, relative to ``base``. Never raises for what is or is not there: an
+    offer without variants has the reason, and ``skipped`` names files that were left out.
     """
-    written = ref or str(path)
     try:
+        path = _place(ref, base)
         if path.is_dir():
-            return _discover_folder(path, written)
+            return _discover_folder(path, ref)
         if path.is_file():
-            return _discover_file(path, written)
-    except OSError as error:
-        return Offer(missing=f"{written}: {_why(error)}")
-    if path.is_symlink():
-        return Offer(missing=f"{written}: a link to {path.readlink()}, which does not exist")
-    return Offer(
-        missing=f"{written}: no such file or folder" if not path.exists() else f"{written}: not a regular file"
-    )
+            return _discover_file(path, ref)
+        if path.is_symlink():
+            return Offer(missing=f"{ref}: a link to {path.readlink()}, which cannot be followed")
+        exists = path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        return Offer(missing=f"{ref}: {_why(error)}")
+    return Offer(missing=f"{ref}: not a regular file" if exists else f"{ref}: no such file or folder ({path})")
 
 
 def locate(weights: Weights, *, base: Path, cache_dir: Path) -> Path:
