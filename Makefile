@@ -53,7 +53,7 @@ docker: ## Say what running in containers needs (it is not there yet)
 	@echo "running engines in containers is not available yet; see docs/reference/features.md"
 
 benchmark: $(VENV)/.dev ## Print the benchmark figures (see benchmarks/RESULTS.md)
-	for script in benchmarks/bench_*.py; do $(BIN)/python $$script; done
+	for script in benchmarks/bench_*.py; do $(BIN)/python -m benchmarks.$$(basename $$script .py); done
 
 pins: ## Pin the newest versions again, with hashes
 	./scripts/pin

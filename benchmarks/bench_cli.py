@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from measure import best_of, dyno
+from benchmarks.measure import best_of, dyno
 
 GRID = """\
 name: big
 limits: {{max_experiments: 1000000}}
-workload: {{suite: performance, load: {{concurrency: 1}}, requests: 8}}
+workload: {{suite: quick}}
 grid:
   engines: [vllm]
   models: [gpt2]
@@ -26,7 +26,7 @@ def main() -> None:
     cost = best_of(10, dyno("--help"))
     print(f"dyno --help: {cost.cpu_s:.3f} s CPU, {cost.wall_s:.3f} s wall, {cost.peak_mb:.0f} MB")
     with tempfile.TemporaryDirectory() as folder:
-        for outputs, seqs, lengths in ((10, 40, 25), (100, 40, 25)):
+        for outputs, seqs, lengths in ((5, 40, 25), (50, 40, 25)):
             path = Path(folder) / f"grid{outputs}.yaml"
             path.write_text(
                 GRID.format(
@@ -36,7 +36,7 @@ def main() -> None:
                 )
             )
             cost = best_of(3, dyno("campaign", "validate", str(path)))
-            count = outputs * seqs * lengths
+            count = 2 * outputs * seqs * lengths  # quick has two benchmarks
             print(
                 f"validate {count:,} experiments: {cost.cpu_s:.2f} s CPU, {cost.wall_s:.2f} s wall, "
                 f"{cost.peak_mb:.0f} MB"

@@ -6,7 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from measure import cost_of, dyno
+from benchmarks.measure import cost_of, dyno
+from tests import tiny_gguf
 
 CAMPAIGN = """\
 name: loop
@@ -26,7 +27,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["DYNO_HOME"] = str(folder / "home")
-        (folder / "m.gguf").write_bytes(Path(__file__).with_name("tiny.gguf.head").read_bytes())
+        tiny_gguf.make(folder / "m.gguf")
         costs = []
         for cycles in (FEW, MANY):
             path = folder / f"c{cycles}.yaml"

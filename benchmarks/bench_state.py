@@ -45,9 +45,7 @@ def main() -> None:
             root = Path(name)
             folder = CampaignFolder(root)
             with JournalWriter(folder.journal) as writer:
-                writer.append(
-                    Opened(campaign_id="b", name="bench", source="", config_hash="", runs=runs, version="0")
-                )
+                writer.append(Opened(campaign_id="b", name="bench", source="", config_hash="", runs=runs, version="0"))
                 writer.listen(ManifestWriter(folder.manifest, plan, writer.status))
                 writer.listen(IndexWriter(Index(root / "index.sqlite"), root, writer.status))
                 begin, cpu = time.monotonic(), time.process_time()

@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 import psutil
-from measure import cost_of, dyno
+from benchmarks.measure import cost_of, dyno
+from tests import tiny_gguf
 
 EXPERIMENT = """\
 engine: fake
@@ -26,7 +27,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["DYNO_HOME"] = str(folder / "home")
-        (folder / "m.gguf").write_bytes(Path(__file__).with_name("tiny.gguf.head").read_bytes())
+        tiny_gguf.make(folder / "m.gguf")
         path = folder / "e.yaml"
         path.write_text(EXPERIMENT)
         for _ in range(TIMES):

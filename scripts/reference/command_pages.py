@@ -47,9 +47,7 @@ def cli_page() -> str:
         "`-h` and `--help` work everywhere. What each exit code means stands in [exit codes](exit-codes.md)."
     )
     top = "## dyno\n\n" + one_line((dyno.help or "").split("\n")[0]) + "\n\n" + _options(dyno, "dyno")
-    return page(
-        "Command line", intro, top, *(_section(name, command) for name, command in commands()), _environment()
-    )
+    return page("Command line", intro, top, *(_section(name, command) for name, command in commands()), _environment())
 
 
 def _section(name: str, command: click.Command) -> str:
@@ -95,7 +93,7 @@ def _takes(option: click.Option) -> str:
 
 
 def _variable(option: click.Option, name: str) -> str:
-    if name == "dyno" or option.name is None:
+    if name == "dyno" or (option.is_flag and not option.is_bool_flag):
         return ""
     return f"`{'_'.join([*name.split(), option.name]).upper()}`"
 

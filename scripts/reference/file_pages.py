@@ -18,7 +18,8 @@ from dynamometer.engines import BUILT_IN
 from dynamometer.spec import dialects
 from dynamometer.spec.suites import parse_suite
 
-DURATION_HINT = "A duration with its unit"
+DURATION_HINT = "(ms|s|m|h|d)"
+"""What the pattern of every duration has in it."""
 SECTIONS = {
     "Campaign": "The file",
     "Model": "models[]",
@@ -51,6 +52,8 @@ SECTIONS = {
 SPECIAL = {
     ("WorkloadAxes", "dataset"): " Built in are `builtin` (questions and passages) and `synthetic` (common words).",
 }
+FROM_CAMPAIGN = ("benchmark", "seed")
+"""Keys of a workload that the campaign sets, whatever a suite says."""
 CAMPAIGN_INTRO = """\
 The canonical form: what `dyno campaign show --canonical` prints, and what `dyno config schema` describes as a JSON
 Schema. A key that this page does not name is an error. A scalar fixes a value; where a type says *or a list*, a list
@@ -63,7 +66,7 @@ refuses them, and [features](features.md) has them all."""
 def campaign_file_page() -> str:
     """docs/reference/campaign-file.md."""
     schema = Campaign.model_json_schema()
-    kinds = {"Campaign": Campaign, **_nested(Campaign)}
+    kinds: dict[str, type[BaseModel]] = {"Campaign": Campaign, **_nested(Campaign)}
     assert kinds.keys() == SECTIONS.keys(), kinds.keys() ^ SECTIONS.keys()
     sections = []
     for name, where in SECTIONS.items():
@@ -123,36 +126,39 @@ def _default(value: Any, *, duration: bool) -> str:
 
 def kind_of(schema: dict[str, Any]) -> str:
     """The type of a key in words, from its JSON Schema."""
-    if DURATION_HINT in schema.get("description", ""):
-        return "duration"
     if "anyOf" in schema:
-        options = [option for option in schema["anyOf"] if option.get("type") != "null"]
-        lists = [option for option in options if option.get("type") == "array"]
-        plain = [kind_of(option) for option in options if option not in lists]
-        if lists and plain:
-            return f"{' or '.join(dict.fromkeys(plain))}, or a list"
-        return " or ".join(dict.fromkeys(kind_of(option) for option in options))
+        return _one_of([option for option in schema["anyOf"] if option.get("type") != "null"])
     if "allOf" in schema:
         return kind_of(schema["allOf"][0])
     if "$ref" in schema:
-        name = schema["$ref"].rsplit("/", 1)[-1]
-        return f"mapping: [{SECTIONS[name]}](#{_anchor(SECTIONS[name])})" if name in SECTIONS else name
-    if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in schema["enum"])
-    if "const" in schema:
-        return f"`{schema['const']}`"
+        where = SECTIONS.get(schema["$ref"].rsplit("/", 1)[-1])
+        return f"mapping: [`{where}`](#{_anchor(where)})" if where else "mapping"
+    if choices := schema.get("enum") or ([schema["const"]] if "const" in schema else None):
+        return ", ".join(f"`{value}`" for value in choices)
+    return _plain(schema)
+
+
+def _one_of(options: list[dict[str, Any]]) -> str:
+    if any(DURATION_HINT in option.get("pattern", "") for option in options):
+        return "duration"
+    lists = [option for option in options if option.get("type") == "array"]
+    plain = [kind_of(option) for option in options if option not in lists]
+    if lists and plain:
+        return f"{' or '.join(dict.fromkeys(plain))}, or a list"
+    return " or ".join(dict.fromkeys(kind_of(option) for option in options))
+
+
+def _plain(schema: dict[str, Any]) -> str:
     match schema.get("type"):
         case "array":
             return f"list of {_plural(kind_of(schema.get('items', {})))}"
         case "integer" | "number" as number:
             return f"{number}{_range(schema)}"
-        case "boolean":
-            return "`true`, `false`"
         case "string":
             return "text" + (f" like `{schema['pattern']}`" if "pattern" in schema else "")
-        case "object":
-            return "mapping"
-    return "any"
+        case "boolean":
+            return "`true`, `false`"
+    return "mapping" if schema.get("type") == "object" else "any"
 
 
 def _plural(words: str) -> str:
@@ -249,10 +255,10 @@ def suites_page() -> str:
         "`experiments[].suite` for a part of it; without any it is `quick`. What the campaign says under `workload` "
         "goes over the values here. How to write one stands in [your own suite](../guides/own-suite.md)."
     )
-    sections = []
-    for resource in sorted(resources.files("dynamometer").joinpath("suites").iterdir(), key=lambda item: item.name):
-        if resource.name.endswith(".yaml"):
-            sections.append(_suite(parse_suite(resource.read_text("utf-8"), file=resource.name)))
+    files = sorted(resources.files("dynamometer").joinpath("suites").iterdir(), key=lambda item: item.name)
+    sections = [
+        _suite(parse_suite(file.read_text("utf-8"), file=file.name)) for file in files if file.name.endswith(".yaml")
+    ]
     return page("Suites", intro, *sections, _suite_file())
 
 
@@ -279,13 +285,19 @@ def _suite(suite: Suite) -> str:
 def _suite_file() -> str:
     schema = Suite.model_json_schema()
     definitions = schema["$defs"]
+    load = {key: each for key, each in definitions["Workload"]["properties"].items() if key not in FROM_CAMPAIGN}
+    closed = (
+        "Closed loop only: `load` holds `concurrency`. The other mappings have the keys of the "
+        "[campaign file](campaign-file.md#workload)."
+    )
     return "\n\n".join(
         [
             "## Keys of a suite file",
-            _keys(Suite, schema["properties"]),
+            _keys(Suite, schema["properties"]).strip(),
             "### benchmarks[]",
-            _keys(Benchmark, definitions["Benchmark"]["properties"]),
+            _keys(Benchmark, definitions["Benchmark"]["properties"]).strip(),
             "### benchmarks[].workload",
-            _keys(Workload, definitions["Workload"]["properties"]),
+            closed,
+            _keys(Workload, load).replace("](#", "](campaign-file.md#"),
         ]
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -21,6 +21,7 @@ from dynamometer.plan import unavailable
 from dynamometer.store import layout
 from dynamometer.store.layout import CampaignFolder
 
+TYPES = {str: "text", int: "integer", float: "number", bool: "true or false", type(None): "null"}
 THRESHOLDS = ("UNSTABLE", "CLIENT_CPU", "CLIENT_LAG", "MERGED")
 
 
@@ -65,7 +66,8 @@ def doubts_page() -> str:
     return page(
         "Doubts",
         intro,
-        "## About one row\n\nThe gravest first.\n\n" + table(header, [row for rule in doubts.RULES for row in _rule(rule)]),
+        "## About one row\n\nThe gravest first.\n\n"
+        + table(header, [row for rule in doubts.RULES for row in _rule(rule)]),
         "## About the campaign\n\n" + table(["code", "message", "what helps"], list(_campaign())),
         f"## Limits\n\n`unstable` and `drift` look at {watched}.\n\n{limits}",
     )
@@ -78,8 +80,7 @@ def _rule(rule: Any) -> Iterator[list[str]]:
 
 
 def _campaign() -> Iterator[list[str]]:
-    body = tree_of(summarise._campaign_doubts)
-    blocks = [node for node in ast.walk(body) if isinstance(node, ast.If)]
+    blocks = [node for node in ast.walk(tree_of(summarise)) if isinstance(node, ast.If)]
     for block in blocks:
         for code, message, hint in _made(block):
             yield [f"`{code}`", message, hint]
@@ -89,7 +90,7 @@ def _made(scope: ast.AST) -> Iterator[tuple[str, str, str]]:
     for node in ast.walk(scope):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Doubt":
             said = {keyword.arg: keyword.value for keyword in node.keywords}
-            yield tuple(template(said.get(key), scope) for key in ("code", "message", "hint"))  # type: ignore[misc]
+            yield template(said["code"], scope), template(said["message"], scope), template(said.get("hint"), scope)
 
 
 def record_page() -> str:
@@ -97,7 +98,7 @@ def record_page() -> str:
     intro = (
         "A campaign is a folder under `io.results_dir` (`results/`). It is complete in itself and may be moved. "
         "Times in samples are nanoseconds of the worker's monotonic clock; only `started_at` and the journal's `at` "
-        "are wall-clock times."
+        "are wall-clock times. *None* in these tables is `null` in a file."
     )
     return page(
         "Campaign folder and record",
@@ -107,7 +108,9 @@ def record_page() -> str:
         *(f"### {title}\n\n{_fields(kind)}" for title, kind in _record_parts()),
         f"## samples.jsonl\n\n{first_paragraph(record.Sample.__doc__)}\n\n{_fields(record.Sample)}",
         f"### usage\n\n{_fields(record.Usage)}",
-        "### Kinds of errors\n\n" + "\n".join(f"- `{kind}`" for kind in get_args(record.ErrorKind)) + "\n\n"
+        "### Kinds of errors\n\n"
+        + "\n".join(f"- `{kind}`" for kind in get_args(record.ErrorKind))
+        + "\n\n"
         + constant_docs(record)["ErrorKind"],
         "## step.json\n\n" + first_paragraph(Step.__doc__) + "\n\n" + _fields(Step),
         "## journal.jsonl\n\n" + _journal(),
@@ -118,7 +121,7 @@ def _files() -> Iterator[list[str]]:
     folder = CampaignFolder
     for name, attribute in vars(folder).items():
         if isinstance(attribute, property) and name != "runs":
-            path = attribute.fget(folder(layout.Path())) if attribute.fget else ""
+            path = attribute.fget(folder(Path())) if attribute.fget else ""
             yield [f"`{path}`", one_line(attribute.__doc__)]
     attempts = "runs/RUN_ID/attempt-N/"
     yield [f"`{attempts}`", "One attempt at a run. Attempts that failed or were cut off are kept."]
@@ -153,7 +156,7 @@ def _fields(kind: type[BaseModel]) -> str:
 
 def _type(annotation: Any) -> str:
     if isinstance(annotation, type) and not get_args(annotation):
-        return "null" if annotation is type(None) else annotation.__name__
+        return TYPES.get(annotation, annotation.__name__)
     arguments = [part for part in get_args(annotation) if part is not Ellipsis]
     if getattr(annotation, "__origin__", None) is tuple:
         return f"list of {_type(arguments[0])}"
@@ -163,6 +166,8 @@ def _type(annotation: Any) -> str:
         return _type(arguments[0])
     if all(isinstance(part, str) for part in arguments):
         return ", ".join(f"`{part}`" for part in arguments)
+    if len(arguments) > len(get_args(record.ErrorKind)):
+        return "one of the events below"
     return " or ".join(_type(part) for part in arguments)
 
 
@@ -203,26 +208,18 @@ def features_page() -> str:
 
 
 def _refused() -> Iterator[tuple[str, str]]:
-    """Each key that plan.unavailable names; in keys, … stands for a number or a name."""
-    for function in (unavailable._engines, unavailable._suites, unavailable._workload):
-        yield from _pairs(function)
-    for function in (unavailable._execution, unavailable._energy, unavailable._rest):
-        yield from _pairs(function)
+    """Each key that ``plan.unavailable`` names, and what it says of it; capitals stand for a name or a place."""
+    for node in ast.walk(tree_of(unavailable)):
+        if isinstance(node, ast.FunctionDef):
+            keys = [str(key) for loop in ast.walk(node) if isinstance(loop, ast.For) for key in _listed(loop)]
+            for inner in ast.walk(node):
+                match inner:
+                    case ast.Yield(value=ast.Tuple(elts=[where, ast.Constant() | ast.JoinedStr() as what])):
+                        place = template(where, node, named=True).replace("WHERE", "workload.load")
+                        places = [place.replace("KEY", key) for key in keys] if "KEY" in place and keys else [place]
+                        yield "`, `".join(places), template(what, node, named=True)
 
 
-def _pairs(function: Any) -> Iterator[tuple[str, str]]:
-    scope = ast.parse(inspect.getsource(function))
-    for node in ast.walk(scope):
-        if not isinstance(node, ast.For):
-            continue
-        keys = [part.value for part in getattr(node.iter, "elts", []) if isinstance(part, ast.Constant)]
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Yield) and keys and isinstance(inner.value, ast.Tuple):
-                inner.value.elts[0] = ast.Constant(
-                    ", ".join(template(inner.value.elts[0], scope).replace("…", str(key)) for key in keys)
-                )
-    for node in ast.walk(scope):
-        if isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple):
-            where, what = node.value.elts
-            if not isinstance(what, ast.Attribute):
-                yield template(where, scope), template(what, scope)
+def _listed(loop: ast.For) -> list[Any]:
+    """The texts that a loop over a literal goes through."""
+    return [part.value for part in getattr(loop.iter, "elts", []) if isinstance(part, ast.Constant)]

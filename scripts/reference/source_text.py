@@ -6,6 +6,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -30,7 +31,7 @@ def constant_docs(module: ModuleType) -> dict[str, str]:
 
 
 def _documented(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
-    for statement, after in zip(body, body[1:], strict=False):
+    for statement, after in pairwise(body):
         target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
         if (
             isinstance(target, ast.Name)
@@ -46,15 +47,20 @@ def tree_of(thing: Any) -> ast.AST:
     return ast.parse(textwrap.dedent(inspect.getsource(thing)))
 
 
-def template(node: ast.expr | None, scope: ast.AST) -> str:
-    """A text as its source spells it, with … where a value is put in. A name is looked up in ``scope``."""
+def template(node: ast.expr | None, scope: ast.AST, *, named: bool = False) -> str:
+    """A text as its source spells it, with … where a value is put in, or with ``named`` the value's name in capitals.
+
+    A name that is the whole text is looked up in ``scope``.
+    """
     match node:
         case ast.Constant(value=str() as text):
             return text
         case ast.Constant(value=value) if value is not None:
             return str(value)
         case ast.JoinedStr(values=parts):
-            return "".join(template(part, scope) if isinstance(part, ast.Constant) else HOLE for part in parts)
+            return "".join(
+                template(part, scope) if isinstance(part, ast.Constant) else _hole(part, named) for part in parts
+            )
         case ast.IfExp(body=yes, orelse=no):
             found = [text for text in (template(yes, scope), template(no, scope)) if text]
             return "; or: ".join(found)
@@ -63,6 +69,14 @@ def template(node: ast.expr | None, scope: ast.AST) -> str:
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return template(left, scope) + template(right, scope)
     return ""
+
+
+def _hole(part: ast.expr, named: bool) -> str:
+    value = part.value if isinstance(part, ast.FormattedValue) and named else None
+    match value:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name.upper()
+    return HOLE
 
 
 def _assigned(name: str, scope: ast.AST) -> ast.expr | None:

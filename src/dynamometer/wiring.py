@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 import psutil
@@ -24,13 +24,14 @@ from dynamometer.campaign.stop import StopRequest
 from dynamometer.domain.campaign import Campaign
 from dynamometer.domain.engine import Catalogue
 from dynamometer.domain.event import Claimed, Closed, Opened, Replanned, Stamped
-from dynamometer.domain.plan import Facts, Offer, Plan, Suite, Variant
+from dynamometer.domain.plan import Facts, Plan, Suite
 from dynamometer.domain.record import Record
 from dynamometer.domain.status import CampaignStatus
 from dynamometer.domain.summary import Summary
+from dynamometer.domain.variant import Offer, Variant
 from dynamometer.engines import ENGINES, catalogue
 from dynamometer.engines.process import sweep
-from dynamometer.errors import DynoError, NotFoundError, PreconditionError
+from dynamometer.errors import DynoError, NotFoundError, PreconditionError, UsageError
 from dynamometer.executors.base import Executor
 from dynamometer.executors.host import HostExecutor
 from dynamometer.executors.simulated import SimulatedExecutor
@@ -127,10 +128,12 @@ def read_source(source: str) -> tuple[bytes, Path]:
     path = Path(source)
     try:
         return path.read_bytes(), path.resolve().parent
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFoundError(f"no file {source}") from error
+    except IsADirectoryError as error:
+        raise UsageError(f"{source} is a folder", hint="give a campaign file") from error
     except OSError as error:
-        raise NotFoundError(f"cannot read {source}: {error.strerror}") from error
+        raise PreconditionError(f"cannot read {source}: {error.strerror}") from error
 
 
 def prepare(source: str, flags: Mapping[str, Any] | None = None) -> Prepared:
@@ -210,12 +213,8 @@ def offer_of(path: str | None, base: Path, cache: Path, remote: tuple[Variant, .
     """Weights at a path (or of a demo model), together with those in repositories."""
     if path is None:
         return Offer(remote)
-    found = (
-        demo.offer(path, cache)
-        if path.startswith(demo.PREFIX)
-        else local.discover(base / Path(path).expanduser(), path)
-    )
-    return Offer((*found.variants, *remote), None if remote else found.missing)
+    found = demo.offer(path, cache) if path.startswith(demo.PREFIX) else local.discover(path, base)
+    return Offer((*found.variants, *remote), None if remote else found.missing, found.skipped)
 
 
 def _named_models(campaign: Campaign) -> list[str]:
@@ -282,6 +281,8 @@ class Session:
     journal: JournalWriter
     remaining: Remaining
     change: Change
+    replanned: bool
+    """Whether the file, or what it means, changed since the last plan."""
     swept: int
     """Left-over processes of an earlier owner that were killed."""
 
@@ -299,7 +300,10 @@ class Hooks:
     """What the caller wants to see and to decide."""
 
     stop: StopRequest
+    on_begin: Callable[[Session], None] = lambda _: None
+    """Told what came before, once the campaign is ours."""
     listeners: Callable[[Session], Sequence[Listener]] = lambda _: ()
+    """Asked for listeners when there is something to run."""
     retry_failed: Callable[[int], bool] = lambda _: True
     """Asked with the number of failed runs when a campaign is resumed."""
     go_on: Callable[[str], bool] = lambda _: False
@@ -340,10 +344,12 @@ def run(prepared: Prepared, folder: CampaignFolder, hooks: Hooks) -> tuple[Sessi
     since = datetime.now(UTC).isoformat(timespec="seconds")
     with own(folder.lock, since), JournalWriter(folder.journal) as journal:
         session = _begin(prepared, folder, journal, hooks)
-        if not session.remaining.runs:
-            return session, None
+        hooks.on_begin(session)
         for listener in _listeners(session):
             journal.listen(listener)
+        if not session.remaining.runs:
+            _settle(session)
+            return session, None
         for listener in hooks.listeners(session):
             journal.listen(listener)
         start = process_start(os.getpid()) or 0.0
@@ -366,8 +372,20 @@ def run(prepared: Prepared, folder: CampaignFolder, hooks: Hooks) -> tuple[Sessi
         return session, closed
 
 
+def _settle(session: Session) -> None:
+    """Nothing is left to run: have the journal, and all that is read from it, say how the campaign stands.
+
+    An owner that died between its last run and its last word, a repair, or fewer cycles leave that unsaid.
+    """
+    state: Literal["failed", "completed"] = "failed" if session.status.counts.get("failed") else "completed"
+    if session.status.state != state:
+        session.journal.append(Closed(state=state))
+    elif session.replanned:
+        write_manifest(session.folder.manifest, session.prepared.plan, session.status)
+
+
 def _begin(prepared: Prepared, folder: CampaignFolder, journal: JournalWriter, hooks: Hooks) -> Session:
-    plan, change = prepared.plan, Change((), ())
+    plan, change, replanned = prepared.plan, Change((), ()), False
     digest = config_hash(plan)
     if not journal.status.campaign_id:
         journal.append(
@@ -381,8 +399,9 @@ def _begin(prepared: Prepared, folder: CampaignFolder, journal: JournalWriter, h
             )
         )
     else:
-        change = compare_plans(read_plan(folder.plan).run_ids, plan.run_ids)
-        if change or digest != journal.status.config_hash:
+        change = _change(prepared, folder, journal.status)
+        replanned = bool(change) or digest != journal.status.config_hash or not folder.plan.exists()
+        if replanned:
             write_whole(folder.campaign, prepared.text)
             write_plan(folder.plan, plan)
             journal.append(
@@ -392,7 +411,27 @@ def _begin(prepared: Prepared, folder: CampaignFolder, journal: JournalWriter, h
     failed = journal.status.counts.get("failed", 0)
     retry = hooks.retry_failed(failed) if failed else True
     left = remaining(plan, journal.status, retry_failed=retry)
-    return Session(prepared, folder, journal, left, change, swept)
+    return Session(prepared, folder, journal, left, change, replanned, swept)
+
+
+def _change(prepared: Prepared, folder: CampaignFolder, status: CampaignStatus) -> Change:
+    """What the file adds to the campaign and takes from it.
+
+    The journal has the last word on runs it knows: plan.json may be gone, and a crash may have come between writing it
+    and saying so. Raises UsageError when the file is that of another campaign.
+    """
+    plan = prepared.plan
+    known = [run for run in status.runs if run not in status.removed]
+    before = read_plan(folder.plan).run_ids if folder.plan.exists() else ()
+    if plan.campaign.name != status.name and not {*known, *before} & set(plan.run_ids):
+        raise UsageError(
+            f"{prepared.source} is campaign {plan.campaign.name!r}; {folder.root.name} is {status.name!r}, "
+            "and they have no run in common",
+            hint="name the campaign of this file, or leave --campaign-id out",
+        )
+    stale = [run for run in known if run not in plan.by_run_id]
+    change = compare_plans(dict.fromkeys([*(run for run in before if run not in status.removed), *stale]), plan.run_ids)
+    return change if before else Change((), change.removed)
 
 
 def _listeners(session: Session) -> list[Listener]:

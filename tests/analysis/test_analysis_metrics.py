@@ -37,8 +37,10 @@ def test_throughput_is_tokens_over_the_one_window_not_over_the_slowest_request()
     assert value("requests_s", four_in_turn).value == 4
 
 
-def test_requests_that_end_after_the_window_do_not_count_as_finished() -> None:
-    assert value("output_tok_s", [sample(500, 900), sample(900, 1100)]).value == 2
+def test_requests_that_end_after_the_window_are_not_finished_but_their_tokens_that_arrived_are() -> None:
+    samples = [sample(500, 900), sample(900, 1000, 1100, 1200)]
+    assert value("output_tok_s", samples).value == 4
+    assert value("requests_s", samples).value == 1
 
 
 def test_itl_divides_by_the_tokens_of_the_later_event() -> None:

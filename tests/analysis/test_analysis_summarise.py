@@ -8,7 +8,8 @@ from tests.analysis.analysis_samples import experiment, record, sample
 from dynamometer.analysis.measure import RunMetrics, measure
 from dynamometer.analysis.summarise import METHODS, summarise
 from dynamometer.domain.campaign import Campaign, ExperimentEntry
-from dynamometer.domain.event import Claimed, Closed, Done, Event, Failed, Failure, Opened, Replanned, Stamped, Started
+from dynamometer.domain.event import Claimed, Closed, Done, Event, Failed, Opened, Replanned, Stamped, Started
+from dynamometer.domain.failure import Failure
 from dynamometer.domain.plan import Plan, RunRef
 from dynamometer.domain.record import Record
 from dynamometer.domain.status import CampaignStatus, fold

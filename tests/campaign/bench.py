@@ -82,5 +82,3 @@ def bench(root: Path, made: Plan | None = None) -> Iterator[Bench]:
         yield Bench(campaigns.create(root, made.campaign.name, "name: test\n", made, datetime.now(UTC)), made, stop)
     finally:
         stop.close()
-
-

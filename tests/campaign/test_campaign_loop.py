@@ -11,7 +11,7 @@ from tests.campaign.bench import Bench, bench, small_plan
 from dynamometer.campaign.loop import Places
 from dynamometer.campaign.policies import Threshold, again
 from dynamometer.domain.campaign import FailureThreshold
-from dynamometer.domain.event import Failure
+from dynamometer.domain.failure import Failure
 from dynamometer.domain.step import Step
 from dynamometer.errors import PreconditionError
 from dynamometer.executors.base import Exit, Handle

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from tests import tiny_gguf as tiny_gguf_maker
 
-from dynamometer.domain.event import Failure
 from dynamometer.domain.experiment import Experiment, Weights
+from dynamometer.domain.failure import Failure
 from dynamometer.domain.step import Step
 from dynamometer.engines.base import Launch
 from dynamometer.engines.llama_cpp import ENGINE
@@ -285,6 +285,11 @@ def test_locking_memory_works_or_is_refused_but_never_ignored(tiny_gguf: Path, t
         process.wait()
 
 
+def seconds_to_complete(up: Up, began: float, tokens: int) -> float:
+    up.complete(model="tiny", messages=MESSAGE, max_tokens=tokens, ignore_eos=True)
+    return time.monotonic() - began
+
+
 @pytest.mark.parametrize("cont_batching", [True, False])
 def test_continuous_batching_lets_a_request_join_one_that_runs(
     cont_batching: bool, tiny_gguf: Path, tmp_path: Path
@@ -293,8 +298,9 @@ def test_continuous_batching_lets_a_request_join_one_that_runs(
         serving(tiny_gguf, tmp_path, n_ctx=4096, n_parallel=2, cont_batching=cont_batching) as up,
         ThreadPoolExecutor(1) as pool,
     ):
-        long = pool.submit(up.complete, model="tiny", messages=MESSAGE, max_tokens=1900, ignore_eos=True)
+        began = time.monotonic()
+        long = pool.submit(seconds_to_complete, up, began, 1900)
         while not any(slot["is_processing"] for slot in up.get("/slots")):
             assert not long.done()
-        up.complete(model="tiny", messages=MESSAGE, max_tokens=1)
-        assert long.done() != cont_batching
+        share = seconds_to_complete(up, began, 1) / long.result()
+    assert share < 0.6 if cont_batching else share > 0.8

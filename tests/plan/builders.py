@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from dynamometer.domain.campaign import Campaign
 from dynamometer.domain.engine import Catalogue, EngineOptions, EngineTraits
 from dynamometer.domain.experiment import Load, Workload
-from dynamometer.domain.plan import Benchmark, Facts, Offer, Plan, Suite, Variant
+from dynamometer.domain.plan import Benchmark, Facts, Plan, Suite
+from dynamometer.domain.variant import Offer, Variant
 from dynamometer.plan.make import make_plan
 
 
@@ -44,9 +45,7 @@ SUITES = {
             Benchmark(name="throughput", workload=Workload(load=Load(concurrency=4), requests=8)),
         ),
     ),
-    "asks": Suite(
-        name="asks", benchmarks=(Benchmark(name="latency"), Benchmark(name="questions", kind="quality"))
-    ),
+    "asks": Suite(name="asks", benchmarks=(Benchmark(name="latency"), Benchmark(name="questions", kind="quality"))),
 }
 
 

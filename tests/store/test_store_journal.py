@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dynamometer.domain.event import Claimed, Closed, Done, Event, Failed, Failure, Opened, Started
+from dynamometer.domain.event import Claimed, Closed, Done, Event, Failed, Opened, Started
+from dynamometer.domain.failure import Failure
 from dynamometer.errors import DamageError, NotFoundError, PreconditionError
 from dynamometer.store import files, journal
 from dynamometer.store.journal import JournalWriter
@@ -135,9 +136,10 @@ def test_a_failing_disk_is_a_clean_error_and_tears_nothing(
 
     with JournalWriter(path) as writer:
         monkeypatch.setattr(os, call, failing)
+        for event in EVENTS[: nth - 1]:
+            writer.append(event)
         with pytest.raises(PreconditionError) as raised:
-            for event in EVENTS:
-                writer.append(event)
+            writer.append(EVENTS[nth - 1])
         monkeypatch.undo()
         kept = [stamped.body for stamped in journal.read(path).events]
         assert kept == EVENTS[: nth - 1]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dynamometer.campaign.policies import Threshold, again
 from dynamometer.campaign.stop import StopRequest
-from dynamometer.domain.event import AttemptFailed, Closed, Done, Failed, Failure, InterruptedRun, Started
+from dynamometer.domain.event import AttemptFailed, Closed, Done, Failed, InterruptedRun, Started
+from dynamometer.domain.failure import Failure
 from dynamometer.domain.plan import Plan, RunRef
 from dynamometer.domain.status import RunStatus
 from dynamometer.domain.step import Step
@@ -65,9 +67,21 @@ class Loop:
         for run_id in remaining.stale:
             attempt = self.journal.status.runs[run_id].attempts
             self.journal.append(InterruptedRun(run=run_id, attempt=attempt, reason="its process died"))
-        closed = self._walk(remaining)
+        try:
+            closed = self._walk(remaining)
+        except PreconditionError as error:
+            self._close_short(error)
+            raise
         self.journal.append(closed)
         return closed
+
+    def _close_short(self, error: PreconditionError) -> None:
+        """Say in the journal why we stop, if it can still be written; if not, the lock tells that nobody works."""
+        with suppress(PreconditionError):
+            for run_id, run in self.journal.status.runs.items():
+                if run.state == "running":
+                    self.journal.append(InterruptedRun(run=run_id, attempt=run.attempts, reason=error.message))
+            self.journal.append(Closed(state="stopped", reason=error.message))
 
     def _walk(self, remaining: Remaining) -> Closed:
         threshold = Threshold(self.plan.campaign.execution.failure_threshold)
@@ -103,7 +117,7 @@ class Loop:
         retries = self.plan.campaign.execution.retry.max_attempts
         failures = 0
         while True:
-            attempt = self.journal.status.runs.get(run_id, RunStatus()).attempts + 1
+            attempt = self._next_attempt(run_id)
             begin = time.monotonic()
             result = self._attempt(run_id, run, attempt)
             duration = time.monotonic() - begin
@@ -118,6 +132,13 @@ class Loop:
                 self.journal.append(Failed(run=run_id, attempt=attempt, failure=result, duration_s=duration))
                 return True
             self.journal.append(AttemptFailed(run=run_id, attempt=attempt, failure=result))
+
+    def _next_attempt(self, run_id: str) -> int:
+        """A number that neither the journal nor a folder has: after a repair, folders may know more than the journal."""
+        attempt = self.journal.status.runs.get(run_id, RunStatus()).attempts + 1
+        while self.folder.attempt(run_id, attempt).exists():
+            attempt += 1
+        return attempt
 
     def _attempt(self, run_id: str, run: RunRef, attempt: int) -> Success | Failure:
         """One attempt in a folder of its own. Raises Stopped when we are told to stop."""

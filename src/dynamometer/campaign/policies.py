@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from dynamometer.domain.campaign import FailureThreshold
-from dynamometer.domain.event import Failure
+from dynamometer.domain.failure import Failure
 
 JUDGED_FROM = 5
 """Finished runs before the failure threshold is judged: one early failure says little."""

@@ -90,9 +90,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DynoError as error:
         _say(error, as_json)
         return error.exit_code
-    except BrokenPipeError:
-        # Whoever read our output (| head) has enough. Python would complain at exit when it flushes what is left.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        # Whoever read our output (| head) has enough; Click makes exit code 1 of that. Python would complain at exit
+        # when it flushes what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except Exception as error:
         path = _bug_report()

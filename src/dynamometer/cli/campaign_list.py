@@ -47,7 +47,7 @@ def _row(folder: Path) -> Row:
         }
     tally = status.tally()
     return {
-        "id": status.campaign_id,
+        "id": status.campaign_id or folder.name,
         "name": status.name,
         "state": status.state,
         "created": status.created,

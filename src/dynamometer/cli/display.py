@@ -122,10 +122,19 @@ class Log:
 class JsonLines:
     """Listener that prints each event as one JSON line."""
 
+    def __init__(self) -> None:
+        """Somebody reads them, until we learn otherwise."""
+        self._read = True
+
     def __call__(self, stamped: Stamped) -> None:
-        """Print it, at once."""
-        sys.stdout.write(stamped.model_dump_json(exclude_none=True) + "\n")
-        sys.stdout.flush()
+        """Print it, at once. A reader that went away (| head) does not end the campaign."""
+        if not self._read:
+            return
+        try:
+            sys.stdout.write(stamped.model_dump_json(exclude_none=True) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self._read = False
 
 
 STYLES = {"": "", "bad": "red", "head": "bold"}

@@ -48,6 +48,7 @@ def execute(prepared: Prepared, folder: CampaignFolder, manner: Manner, resume_w
     with display, listening(partial(_on_signal, display, resume_words)) as stop:
         hooks = Hooks(
             stop=stop,
+            on_begin=partial(_tell_what_came_before, display),
             listeners=partial(_listeners, display, manner),
             retry_failed=partial(_ask_retry, manner),
             go_on=partial(_ask_go_on, manner),
@@ -58,7 +59,7 @@ def execute(prepared: Prepared, folder: CampaignFolder, manner: Manner, resume_w
     _finish(session, closed, number, manner, resume_words)
 
 
-def _listeners(display: Display, manner: Manner, session: Session) -> list[wiring.Listener]:
+def _tell_what_came_before(display: Display, session: Session) -> None:
     if session.change.added or session.change.removed:
         added, removed = len(session.change.added), len(session.change.removed)
         display.say(f"the campaign changed: {added} runs added, {removed} removed (their results are kept)")
@@ -66,6 +67,9 @@ def _listeners(display: Display, manner: Manner, session: Session) -> list[wirin
         display.say("the last line of the journal was torn by a crash and is cut off; nothing else is lost")
     if session.swept:
         display.say(f"{session.swept} processes that an earlier crash left behind were stopped")
+
+
+def _listeners(display: Display, manner: Manner, session: Session) -> list[wiring.Listener]:
     durations = {run_id: run.duration_s for run_id, run in session.status.runs.items() if run.duration_s and run.record}
     make_story = partial(Story, session.prepared.plan, session.remaining, durations)
     listeners: list[wiring.Listener] = [Log(session.folder.log, make_story()), display.listener(make_story())]

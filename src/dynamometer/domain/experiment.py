@@ -5,22 +5,15 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from dynamometer.domain.base import Keys, Value
 from dynamometer.domain.engine import Format, Precision
 from dynamometer.domain.ident import canonical_json, digest, text_hash
 
-
-def _nonempty(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    if any(ord(char) < 32 for char in text):
-        raise ValueError("must not contain control characters")
-    return text
-
-
-Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_nonempty)]
+NAME_PATTERN = r"^[^\x00-\x1f]*[^\x00-\x1f\s][^\x00-\x1f]*$"
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NAME_PATTERN)]
+"""Text for people and for keys: not blank, no control characters."""
 
 
 Tokens = Annotated[int, Field(ge=1, le=10_000_000)]

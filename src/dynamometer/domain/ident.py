@@ -10,9 +10,13 @@ IDENTITY_VERSION = 1
 """Version of the rules below. A change of rules changes every id, so that old results are never mistaken."""
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+"""Made once: plans digest a hundred thousand experiments."""
+
+
 def canonical_json(value: object) -> str:
     """JSON with sorted keys, no spaces and no NaN: one text for one value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def digest(value: object, length: int = 12) -> str:

@@ -125,6 +125,8 @@ class ClientHealth(Value):
     """Times the wall clock jumped; stamps of that moment fall back to user space."""
     processes: int = 1
     """Client processes."""
+    connections: int | None = None
+    """Connections that the window needed; more than requests in flight means that some were dropped."""
 
 
 class Window(Value):

@@ -12,7 +12,6 @@ from dynamometer.domain.event import (
     Done,
     Event,
     Failed,
-    Failure,
     InterruptedRun,
     Opened,
     Replanned,
@@ -20,6 +19,7 @@ from dynamometer.domain.event import (
     Stamped,
     Started,
 )
+from dynamometer.domain.failure import Failure
 from dynamometer.domain.summary import CampaignState, RunState
 
 

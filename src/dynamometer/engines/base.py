@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dynamometer.domain.engine import EngineTraits
-from dynamometer.domain.event import Failure
+from dynamometer.domain.failure import Failure
 from dynamometer.domain.step import Step
 from dynamometer.domain.wire import Endpoint
 

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from dynamometer import __version__
 from dynamometer.domain.engine import FORMATS, EngineOptions, EngineTraits
-from dynamometer.domain.event import Failure
+from dynamometer.domain.failure import Failure
 from dynamometer.domain.step import Step
 from dynamometer.domain.wire import Endpoint
 from dynamometer.engines.base import Launch

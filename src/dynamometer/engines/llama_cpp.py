@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from dynamometer.domain.engine import EngineOptions, EngineTraits
-from dynamometer.domain.event import Failure, FailureClass
+from dynamometer.domain.failure import Failure, FailureClass
 from dynamometer.domain.step import Step
 from dynamometer.domain.wire import Endpoint
 from dynamometer.engines.base import Launch

@@ -7,7 +7,7 @@ from importlib import metadata
 from typing import Any
 
 from dynamometer.domain.engine import EngineTraits
-from dynamometer.domain.event import Failure
+from dynamometer.domain.failure import Failure
 from dynamometer.domain.step import Step
 from dynamometer.engines.base import Launch
 from dynamometer.errors import PreconditionError

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -48,13 +49,12 @@ class EngineProcess:
         strays = descendants(self._process.pid)
         if self._process.poll() is None:
             signal_group(self.pgid, signal.SIGTERM)
-            try:
+            with suppress(subprocess.TimeoutExpired):  # KILL comes next, ended or not
                 self._process.wait(grace_s)
-            except subprocess.TimeoutExpired:
-                signal_group(self.pgid, signal.SIGKILL)
         signal_group(self.pgid, signal.SIGKILL)
+        code = self._process.wait()
         kill_all([*strays, *descendants(os.getpid())])
-        return self._process.wait()
+        return code
 
 
 def signal_group(pgid: int, number: signal.Signals) -> None:

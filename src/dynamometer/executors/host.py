@@ -27,7 +27,8 @@ class HostExecutor:
         folder = folder.resolve()
         with (folder / layout.WORKER_LOG).open("ab") as log:
             process = subprocess.Popen(
-                [self.python, "-m", "dynamometer", "worker", str(folder), "--parent", str(os.getpid())],
+                # -P: a click.py in the folder the user happens to be in is not to be imported
+                [self.python, "-P", "-m", "dynamometer", "worker", str(folder), "--parent", str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

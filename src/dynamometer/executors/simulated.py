@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from dynamometer import __version__
-from dynamometer.domain.event import Failure
+from dynamometer.domain.failure import Failure
 from dynamometer.domain.ident import text_hash
 from dynamometer.domain.record import (
     ClientHealth,

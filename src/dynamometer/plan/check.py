@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from dynamometer.domain.campaign import Campaign, Quants
 from dynamometer.domain.engine import EngineTraits
 from dynamometer.domain.experiment import Experiment, Weights
-from dynamometer.domain.plan import Excluded, Facts, Variant, Warned
+from dynamometer.domain.plan import Excluded, Facts, Warned
+from dynamometer.domain.variant import Variant
 from dynamometer.plan.expand import Cell, options_key
 
 

@@ -15,7 +15,8 @@ from dynamometer.domain.campaign import Campaign, EngineEntry, ExperimentEntry, 
 from dynamometer.domain.engine import Catalogue, EngineTraits, Format
 from dynamometer.domain.experiment import Workload
 from dynamometer.domain.ident import canonical_json
-from dynamometer.domain.plan import Benchmark, Offer, Suite
+from dynamometer.domain.plan import Benchmark, Suite
+from dynamometer.domain.variant import Offer
 from dynamometer.errors import CampaignError, Problem
 from dynamometer.plan.workloads import Axes, Settings, apply, axes_of, combinations, values_of
 

@@ -25,7 +25,11 @@ def make_plan(campaign: Campaign, catalogue: Catalogue, suites: Mapping[str, Sui
         experiments=checked.experiments,
         runs=order(len(checked.experiments), campaign.cycles, campaign.order, campaign.seed),
         excluded=checked.excluded,
-        warnings=(*checked.warnings, *campaign_warnings(campaign, len(checked.experiments))),
+        warnings=(
+            *checked.warnings,
+            *skipped_files(facts),
+            *campaign_warnings(campaign, len(checked.experiments)),
+        ),
         unavailable=left_out,
     )
 
@@ -50,3 +54,8 @@ def campaign_warnings(campaign: Campaign, experiments: int) -> tuple[Warned, ...
             )
         )
     return tuple(warnings)
+
+
+def skipped_files(facts: Facts) -> tuple[Warned, ...]:
+    """Files beside the variants that could not be used: cut short, unreadable."""
+    return tuple(Warned(name=name, reason=reason) for name, offer in facts.offers.items() for reason in offer.skipped)

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dynamometer.domain.plan import Offer, Variant
 from dynamometer.domain.units import human_bytes
+from dynamometer.domain.variant import Offer, Variant
 from dynamometer.errors import NotFoundError, PreconditionError
 from dynamometer.sources.hashes import file_sha256
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dynamometer.domain.experiment import Weights
-from dynamometer.domain.plan import Offer, Variant
 from dynamometer.domain.record import ModelFacts
+from dynamometer.domain.variant import Offer, Variant
 from dynamometer.errors import PreconditionError
 from dynamometer.sources import safetensors
 from dynamometer.sources.cache import default_cache

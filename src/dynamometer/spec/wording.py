@@ -12,6 +12,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from dynamometer.domain.experiment import NAME_PATTERN
 from dynamometer.spec.yamltext import Path
 
 
@@ -83,6 +84,8 @@ def _finding(
         return Finding(
             path, f"must be {_one_of(choices)}, not {shown(value)}", suggestion=nearest(value, choices) or None
         )
+    if kind == "string_pattern_mismatch" and context["pattern"] == NAME_PATTERN:
+        return Finding(path, f"must not {'contain control characters' if str(value).strip() else 'be empty'}")
     if kind == "string_pattern_mismatch":
         return Finding(path, f"{shown(value)} does not fit: {_description(model, path) or context['pattern']}")
     if kind == "bool_type":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from dynamometer.errors import PreconditionError
@@ -36,7 +37,8 @@ def write_whole(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the first error tells more than that its rest could not be removed
+            temporary.unlink(missing_ok=True)
         raise storage_problem(error, path) from error
 
 
@@ -53,9 +55,14 @@ def make_folder(folder: Path, *, exclusive: bool = False) -> None:
     """Make a folder and those above it. ``exclusive`` raises FileExistsError when it is there."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_problem(error, folder.parent) from error
+    try:
         folder.mkdir(exist_ok=not exclusive)
-    except FileExistsError:
-        raise
+    except FileExistsError as error:
+        if exclusive:
+            raise
+        raise storage_problem(error, folder) from error
     except OSError as error:
         raise storage_problem(error, folder) from error
 

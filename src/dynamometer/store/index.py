@@ -71,8 +71,9 @@ class Index:
                         f"{self._path} was written by another version (schema {version})",
                         hint="rebuild it: remove the file, then run dyno index",
                     )
-                connection.execute(_TABLE)
-                connection.execute(f"PRAGMA user_version = {SCHEMA}")
+                if version == 0:
+                    connection.execute(_TABLE)
+                    connection.execute(f"PRAGMA user_version = {SCHEMA}")
                 yield connection
         except sqlite3.DatabaseError as error:
             raise PreconditionError(

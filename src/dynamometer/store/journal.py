@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from dynamometer.domain.event import Event, Opened, Stamped
 from dynamometer.domain.status import CampaignStatus
-from dynamometer.errors import DamageError, NotFoundError
+from dynamometer.errors import DamageError, DynoError, NotFoundError
 from dynamometer.store.files import storage_problem, sync_folder, write_all
 
 LOG = logging.getLogger(__name__)
@@ -188,6 +188,9 @@ class JournalWriter:
         for listener in tuple(self._listeners):
             try:
                 listener(stamped)
+            except (DynoError, OSError) as error:
+                self._listeners.remove(listener)
+                LOG.warning("switched off for the rest of this campaign: %s", error)
             except Exception:
                 self._listeners.remove(listener)
                 LOG.exception("a listener failed and is switched off: %s", listener)

@@ -14,7 +14,7 @@ import filelock
 import psutil
 
 from dynamometer.errors import LockedError, PreconditionError
-from dynamometer.store.files import storage_problem
+from dynamometer.store.files import storage_problem, write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def own(path: Path, since: str) -> Iterator[None]:
             f"{path.parent} is on a file system without locks", hint="use a local folder"
         ) from error
     try:
-        _owner_file(path).write_text(json.dumps(asdict(Owner(os.getpid(), socket.gethostname(), since))))
+        write_whole(_owner_file(path), json.dumps(asdict(Owner(os.getpid(), socket.gethostname(), since))))
         yield
     finally:
         _owner_file(path).unlink(missing_ok=True)
@@ -58,11 +58,14 @@ def is_owned(path: Path) -> bool:
     """Whether some live process holds the lock. Looks only: a lock that nobody ever took is not made."""
     if not path.exists():
         return False
-    lock = filelock.FileLock(path, blocking=False, mode=0o644)
+    lock = filelock.FileLock(path, timeout=0.05, mode=0o644)  # another that only looks holds it for a moment
     try:
-        lock.acquire()
-    except (filelock.Timeout, OSError):
+        lock.acquire(poll_interval=0.01)
+    except filelock.Timeout:
         return True
+    except OSError:  # a folder we may not write to: what the owner wrote down is all there is to go by
+        owner = owner_of(path)
+        return owner is not None and (owner.host != socket.gethostname() or psutil.pid_exists(owner.pid))
     lock.release()
     return False
 

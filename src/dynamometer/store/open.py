@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -107,13 +108,19 @@ def _children(results: Path) -> tuple[Path, ...]:
 
 
 def latest_of(name: str, results: Path) -> Path | None:
-    """The newest campaign of that name under a results folder; by the journal, since folder names are slugs."""
+    """The newest campaign of that name under a results folder; by the journal, since folder names are slugs.
+
+    Raises DamageError when a campaign that may be it cannot tell its name any more.
+    """
     newest: tuple[str, str] | None = None
+    made_by_us = re.compile(re.escape(slug(name)) + r"-\d{8}-\d{6}-[0-9a-f]{4}")
     for child in _children(results):
-        if not is_campaign(child) or not child.name.startswith(f"{slug(name)}-"):
+        if not is_campaign(child) or not made_by_us.fullmatch(child.name):
             continue
         first = journal.first_event(CampaignFolder(child).journal)
-        if first is not None and first.name == name:
+        if first is None:
+            journal.read(CampaignFolder(child).journal)  # damage is told; only a torn first line may be passed over
+        elif first.name == name:
             newest = max(newest or ("", ""), (first.at, str(child)))
     return Path(newest[1]) if newest else None
 

@@ -8,8 +8,11 @@ from pydantic import ValidationError
 
 from dynamometer.domain.ident import text_hash
 from dynamometer.domain.plan import PLAN_SCHEMA, Plan
-from dynamometer.errors import DamageError, NotFoundError
+from dynamometer.errors import DamageError
 from dynamometer.store.files import write_whole
+from dynamometer.store.records import refuse_newer
+
+WAY_OUT = "make it again from the campaign file: dyno campaign run FILE --resume"
 
 
 def write_plan(path: Path, plan: Plan) -> None:
@@ -22,15 +25,17 @@ def _version() -> str:
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a plan. Raises NotFoundError or DamageError."""
+    """Read a plan. Raises DamageError when it is gone, damaged, or of a newer version."""
     try:
-        return Plan.model_validate_json(path.read_bytes())
+        data = path.read_bytes()
+        refuse_newer(data, PLAN_SCHEMA, path)
+        return Plan.model_validate_json(data)
     except FileNotFoundError as error:
-        raise NotFoundError(f"no plan at {path}") from error
+        raise DamageError(f"the plan {path} is gone", hint=WAY_OUT) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise DamageError(f"{path}: not a plan of this version: {where}: {first['msg']}") from error
+        raise DamageError(f"{path}: not a plan: {where}: {first['msg']}", hint=WAY_OUT) from error
 
 
 def config_hash(plan: Plan) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from dynamometer.domain.event import Failure
-from dynamometer.domain.record import Record, Sample
+from dynamometer.domain.failure import Failure
+from dynamometer.domain.record import RECORD_SCHEMA, Record, Sample
 from dynamometer.domain.step import Step
 from dynamometer.errors import DamageError, NotFoundError
 from dynamometer.store import layout
@@ -55,6 +55,7 @@ def write_record(folder: Path, record: Record) -> None:
 def read_record(path: Path) -> Success:
     """The record at ``path``. Raises NotFoundError, or DamageError when it is not a valid record."""
     data = _bytes(path)
+    refuse_newer(data, RECORD_SCHEMA, path)
     try:
         record = Record.model_validate_json(data)
     except ValidationError as error:
@@ -151,6 +152,20 @@ def read_mark(folder: Path) -> WorkerMark | None:
         return WorkerMark(**json.loads((folder / layout.WORKER).read_text()))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def refuse_newer(data: bytes, known: int, path: Path) -> None:
+    """Raise DamageError for a document that a later version of Dynamometer wrote, whose meaning we cannot know."""
+    try:
+        document = json.loads(data)
+    except ValueError:
+        return  # not a document at all, which its own reader says better
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > known:
+        raise DamageError(
+            f"{path} was written by a newer version of Dynamometer (schema {version}; this one knows {known})",
+            hint="use that version, or a newer one",
+        )
 
 
 def _bytes(path: Path) -> bytes:

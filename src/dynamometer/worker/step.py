@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from dynamometer import __version__
-from dynamometer.domain.event import Failure
+from dynamometer.domain.failure import Failure
 from dynamometer.domain.record import EngineFacts, ModelFacts, Reading, Record
 from dynamometer.domain.step import Step
 from dynamometer.domain.units import NS_PER_S
@@ -150,6 +150,15 @@ def run_step(step: Step, folder: Path) -> Record:
             details=engine.details(up.answers),
         )
     _require_answers(driven, folder, deadline)
+    if driven.cut_short is not None:
+        raise StepFailed(
+            Failure(
+                kind="resource" if time.monotonic_ns() >= deadline else "runtime",
+                message=f"the window was cut short: {driven.cut_short}",
+                hint="raise execution.timeout, or ask for fewer requests",
+                log_tail=log_tail(folder),
+            )
+        )
     digest = write_samples(folder, driven.samples)
     sent = [sample for sample in driven.samples if sample.phase == "window"]
     errors = Counter(sample.error for sample in sent if sample.error is not None)
@@ -167,7 +176,7 @@ def run_step(step: Step, folder: Path) -> Record:
         engine=facts,
         model=model,
         host=host,
-        client=driven.client,
+        client=driven.client.model_copy(update={"connections": driven.connections}),
         readings=tuple(readings),
         requests=len(sent),
         good=len(sent) - sum(errors.values()),

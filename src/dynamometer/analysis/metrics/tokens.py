@@ -11,7 +11,11 @@ from dynamometer.domain.record import Record, Sample
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Requests answered whole by the end of the window, and their output tokens (None: some counts are unknown)."""
+    """Requests answered whole by the end of the window, and output tokens finished by then (None: some are unknown).
+
+    Where a duration ends the window, requests still in flight have finished tokens too: those that had arrived. Leaving
+    them out would make short windows look slow. Without streaming their tokens are not seen and do not count.
+    """
 
     requests: int
     tokens: int | None
@@ -20,10 +24,20 @@ class Finished:
 
 def finished(record: Record, samples: Sequence[Sample]) -> Finished:
     """What was finished within the window."""
-    done = [s for s in whole(samples) if s.ended_ns is not None and s.ended_ns <= record.window.end_ns]
-    counts = [sample.output_tokens for sample in done]
+    end = record.window.end_ns
+    done = [sample for sample in whole(samples) if sample.ended_ns is not None and sample.ended_ns <= end]
+    in_flight = [sample for sample in whole(samples) if sample.ended_ns is not None and sample.ended_ns > end]
+    counts = [*(sample.output_tokens for sample in done), *(arrived(sample, end) for sample in in_flight)]
     known = [count for count in counts if count is not None]
     if len(known) < len(counts):
         unknown = len(counts) - len(known)
         return Finished(len(done), None, f"the number of tokens is unknown for {unknown} of {len(counts)} requests")
     return Finished(len(done), sum(known))
+
+
+def arrived(sample: Sample, end_ns: int) -> int | None:
+    """Tokens of a streamed answer that had arrived by ``end_ns``; None when its events' tokens are unknown."""
+    if sample.event_tokens is None:
+        return None if sample.arrivals_ns else 0
+    pairs = zip(sample.arrivals_ns, sample.event_tokens, strict=True)
+    return sum(tokens for arrival, tokens in pairs if arrival <= end_ns)
