@@ -421,17 +421,15 @@ def _change(prepared: Prepared, folder: CampaignFolder, status: CampaignStatus) 
     and saying so. Raises UsageError when the file is that of another campaign.
     """
     plan = prepared.plan
-    known = [run for run in status.runs if run not in status.removed]
-    before = read_plan(folder.plan).run_ids if folder.plan.exists() else ()
-    if plan.campaign.name != status.name and not {*known, *before} & set(plan.run_ids):
+    earlier = read_plan(folder.plan).run_ids if folder.plan.exists() else plan.run_ids
+    before = [run for run in dict.fromkeys([*earlier, *status.runs]) if run not in status.removed]
+    if plan.campaign.name != status.name and not plan.by_run_id.keys() & before:
         raise UsageError(
             f"{prepared.source} is campaign {plan.campaign.name!r}; {folder.root.name} is {status.name!r}, "
             "and they have no run in common",
             hint="name the campaign of this file, or leave --campaign-id out",
         )
-    stale = [run for run in known if run not in plan.by_run_id]
-    change = compare_plans(dict.fromkeys([*(run for run in before if run not in status.removed), *stale]), plan.run_ids)
-    return change if before else Change((), change.removed)
+    return compare_plans(before, plan.run_ids)
 
 
 def _listeners(session: Session) -> list[Listener]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,7 +174,7 @@ print(rapl.missing(Path(sys.argv[1])))
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives up root, so needs it first")
 def test_counters_that_are_for_root_only(package: Path, tmp_path: Path) -> None:
     for folder in (package, *tmp_path.parents, tmp_path):
-        if folder.stat().st_uid == os.getuid() and folder.is_relative_to(tmp_path.parents[1]):
+        if folder.stat().st_uid == os.getuid() and folder != Path(tempfile.gettempdir()):
             folder.chmod(0o755)
     (package / "energy_uj").chmod(0o400)
     done = subprocess.run(

@@ -331,3 +331,17 @@ def test_any_summary_can_be_written_in_every_format(one: Summary) -> None:
         text = render(one)
         assert text, name
         assert text.encode(), name
+
+
+@pytest.mark.parametrize("name", ["text", "markdown", "html"])
+def test_what_all_names_share_is_said_once(name: str) -> None:
+    text = FORMATS[name](
+        summary(row("engine/model/quant/k=1/c1", estimate()), row("engine/model/quant/k=2/c1", estimate()))
+    )
+    plain = text.replace("<wbr>", "").replace("\\", "")
+    assert "ll rows: " in plain
+    assert plain.count("engine/model/quant") == 1
+    assert "k=1/c1" in plain
+    assert "k=2/c1" in plain
+    one = FORMATS[name](summary(row("engine/model/quant/k=1/c1", estimate())))
+    assert "all rows" not in one.lower()

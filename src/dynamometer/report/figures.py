@@ -55,6 +55,24 @@ def why(estimate: Estimate) -> str | None:
     return None
 
 
+def shortened(summary: Summary) -> tuple[str | None, Summary]:
+    """What all rows' names have in common, and the summary with names without it; None when that is nothing.
+
+    Names are parts joined by slashes; the last one always stays.
+    """
+    names = [row.name for row in summary.experiments]
+    parts = [name.split("/") for name in names]
+    shared = [part for part in parts[0][:-1] if all(part in other[:-1] for other in parts)] if len(parts) > 1 else []
+    short = {name: "/".join(part for part in own if part not in shared) for name, own in zip(names, parts, strict=True)}
+    if not shared or len(set(short.values())) < len(set(names)):
+        return None, summary
+    rows = tuple(row.model_copy(update={"name": short[row.name]}) for row in summary.experiments)
+    failures = tuple(
+        failure.model_copy(update={"name": short.get(failure.name, failure.name)}) for failure in summary.failures
+    )
+    return "/".join(shared), summary.model_copy(update={"experiments": rows, "failures": failures})
+
+
 @dataclass(slots=True)
 class Notes:
     """Numbered reasons beneath a table: each reason once, in the order of first use."""

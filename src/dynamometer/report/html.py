@@ -19,6 +19,7 @@ from dynamometer.report.figures import (
     one_line,
     runs_in_words,
     shared_doubts,
+    shortened,
     why,
 )
 
@@ -58,9 +59,10 @@ def render(summary: Summary) -> str:
     """The whole page. Every text of the campaign is escaped; a policy forbids the browser to load anything."""
     notes = Notes()
     name = _text(summary.name)
+    common, summary = shortened(summary)
     sections = [
         _header(summary),
-        _section("results", "Results", _results(summary, notes)),
+        _section("results", "Results", _results(summary, notes, common)),
         _section("charts", "Charts", _charts(summary)),
         _section("doubts", "Doubts", _doubts(summary)),
         _section("failures", "Failures", _failures(summary)),
@@ -109,10 +111,12 @@ def _header(summary: Summary) -> str:
     )
 
 
-def _results(summary: Summary, notes: Notes) -> Iterator[str]:
+def _results(summary: Summary, notes: Notes, common: str | None) -> Iterator[str]:
     if not summary.experiments:
         yield "<p>No experiments.</p>"
         return
+    if common:
+        yield f"<p>All rows: <strong>{_breakable(common)}</strong></p>"
     yield "<p>Each cell: estimate, then its interval over cycles in brackets. n: cycles finished.</p>"
     yield from _table(summary, headline(summary), notes, "note")
     yield from _note_list(notes, "note")

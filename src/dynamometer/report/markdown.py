@@ -18,6 +18,7 @@ from dynamometer.report.figures import (
     one_line,
     runs_in_words,
     shared_doubts,
+    shortened,
     why,
 )
 
@@ -27,9 +28,11 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~>@$])")
 def render(summary: Summary) -> str:
     """The whole report."""
     notes = Notes()
+    common, summary = shortened(summary)
     table = list(_table(summary, notes))  # fills the notes
     sections = [
         _head(summary),
+        [f"All rows: {escape(common)}"] if common else [],
         table,
         [f"{number}. {escape(text)}" for number, text in enumerate(notes.texts, start=1)],
         _section("Doubts", _doubts(summary)),

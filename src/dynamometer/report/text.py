@@ -19,6 +19,7 @@ from dynamometer.report.figures import (
     one_line,
     runs_in_words,
     shared_doubts,
+    shortened,
     why,
 )
 
@@ -38,8 +39,9 @@ def terminal(summary: Summary, *, width: int, colour: bool) -> str:
     """The report for a terminal of that width, with a newline at its end. Below 40 columns it is laid out for 40."""
     page = _Page(max(width, NARROWEST), colour)
     notes = Notes()
+    common, summary = shortened(summary)
     blocks = [
-        list(_head(summary, page)),
+        [*_head(summary, page), *(page.wrap(f"all rows: {common}", "", "    ") if common else ())],
         list(_tables(summary, page, notes)),
         list(_notes(summary, page, notes)),
         list(_doubts(summary, page)),
