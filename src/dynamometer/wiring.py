@@ -31,7 +31,7 @@ from dynamometer.domain.summary import Summary
 from dynamometer.domain.variant import Offer, Variant
 from dynamometer.engines import ENGINES, catalogue
 from dynamometer.engines.process import sweep
-from dynamometer.errors import DynoError, NotFoundError, PreconditionError, UsageError
+from dynamometer.errors import CampaignError, DynoError, NotFoundError, PreconditionError, UsageError
 from dynamometer.executors.base import Executor
 from dynamometer.executors.host import HostExecutor
 from dynamometer.executors.simulated import SimulatedExecutor
@@ -40,8 +40,9 @@ from dynamometer.plan.make import make_plan
 from dynamometer.plan.resume import Change, Remaining, compare_plans, remaining
 from dynamometer.sources import demo, local
 from dynamometer.sources.cache import default_cache
+from dynamometer.spec.layers import from_environment, parse_preferences
 from dynamometer.spec.parse import CampaignFile, ExperimentFile, campaign_from_experiment, parse, parse_experiment
-from dynamometer.spec.resolve import Resolved, config_references, resolve
+from dynamometer.spec.resolve import Resolved, config_references, merge, resolve
 from dynamometer.spec.suites import parse_suite
 from dynamometer.store import open as campaigns
 from dynamometer.store.files import make_folder, write_whole
@@ -54,6 +55,7 @@ from dynamometer.store.plans import config_hash, read_plan, write_plan
 from dynamometer.store.records import read_record, read_samples
 
 STDIN = "-"
+PROJECT_CONFIG = ".dyno-config.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,19 +158,46 @@ def prepare_experiment(source: str, flags: Mapping[str, Any] | None = None) -> P
 
 
 def _planned(file: CampaignFile, base: Path, known: dict[str, Suite], flags: Mapping[str, Any]) -> Prepared:
-    resolved = resolve(file, flags=flags, experiment_files=_experiment_files(file, base, known))
+    resolved = resolve(
+        file,
+        preferences=preferences(),
+        environment=from_environment(os.environ),
+        flags=flags,
+        experiment_files=_experiment_files(file, base, known),
+    )
     campaign = resolved.campaign
     plan = make_plan(campaign, engines(), known, facts(campaign, base))
     return Prepared(file.text, file.file, base, resolved, plan)
 
 
+def preferences() -> dict[str, Any]:
+    """The user's configuration: config.yaml in the configuration folder, and over it ``.dyno-config.yaml`` here."""
+    found: dict[str, Any] = {}
+    for path in (home().config / "config.yaml", Path(PROJECT_CONFIG)):
+        if path.is_file():
+            found = merge(found, parse_preferences(path.read_bytes(), file=str(path)))
+    return found
+
+
 def _experiment_files(file: CampaignFile, base: Path, known: dict[str, Suite]) -> dict[str, ExperimentFile]:
-    found = {}
+    """The files that ``experiments[].config`` names. One that cannot be read is a mistake of the campaign file."""
+    found, problems = {}, []
     for reference in config_references(file):
         path = base / config_dir(file) / reference
-        raw, _ = read_source(str(path))
+        try:
+            raw, _ = read_source(str(path))
+        except NotFoundError as error:
+            problems += [file.positions.problem(error.message, place) for place in _places_of(file, reference)]
+            continue
         found[reference] = parse_experiment(raw, file=str(path), catalogue=engines(), suites=known)
+    if problems:
+        raise CampaignError(problems)
     return found
+
+
+def _places_of(file: CampaignFile, reference: str) -> list[tuple[str | int, ...]]:
+    entries = enumerate(file.data["experiments"])
+    return [("experiments", place, "config") for place, entry in entries if entry.get("config") == reference]
 
 
 def config_dir(file: CampaignFile) -> str:

@@ -155,15 +155,17 @@ def test_every_event_of_the_journal_is_listed() -> None:
 
 def fenced(language: str) -> list[tuple[str, str]]:
     """(page and line, text) of every block with exactly that language."""
-    blocks = []
-    for page in PAGES:
-        text = page.read_text("utf-8")
-        for match in re.finditer(rf"^```{re.escape(language)}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-            blocks.append((f"{page.relative_to(ROOT)}:{text[: match.start()].count(chr(10)) + 1}", match[1]))
-    return blocks
+    pattern = re.compile(rf"^```{re.escape(language)}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    texts = [(str(page.relative_to(ROOT)), page.read_text("utf-8")) for page in PAGES]
+    return [
+        (f"{page}:{text[: match.start()].count(chr(10)) + 1}", match[1])
+        for page, text in texts
+        for match in pattern.finditer(text)
+    ]
 
 
 def packaged_suites() -> dict[str, Suite]:
+    """Without suites of the user: DYNO_HOME is an empty folder."""
     return wiring.suites()
 
 
@@ -184,6 +186,7 @@ def test_suites_shown_parse(place: str, text: str) -> None:
 
 def test_campaigns_and_suites_are_shown_at_all() -> None:
     assert len(fenced("yaml campaign")) >= 5
+    assert fenced("yaml experiment")
     assert fenced("yaml suite")
 
 
@@ -220,7 +223,8 @@ def test_commands_are_shown_at_all() -> None:
 
 def anchors(page: Path) -> set[str]:
     """Anchors of a page's headings, as GitHub makes them."""
-    titles = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.M | re.S), re.M)
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {"".join(c for c in title.lower() if c.isalnum() or c in " -_").replace(" ", "-") for title in titles}
 
 
@@ -262,7 +266,7 @@ def test_example_experiments_can_be_run(path: Path) -> None:
 
 def test_the_readme_shows_the_quickstart() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    shown = yaml.safe_load(re.findall(r"^```yaml campaign\n(.*?)^```$", readme, re.M | re.S)[0])
+    shown = yaml.safe_load(re.findall(r"^```yaml campaign\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)[0])
     real = yaml.safe_load((ROOT / "examples" / "campaigns" / "quickstart.yaml").read_text("utf-8"))
     assert {key: shown[key] for key in ("name", "cycles", "engines", "execution")} == {
         key: real[key] for key in ("name", "cycles", "engines", "execution")

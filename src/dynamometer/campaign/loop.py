@@ -134,7 +134,7 @@ class Loop:
             self.journal.append(AttemptFailed(run=run_id, attempt=attempt, failure=result))
 
     def _next_attempt(self, run_id: str) -> int:
-        """A number that neither the journal nor a folder has: after a repair, folders may know more than the journal."""
+        """A number that neither the journal nor a folder has: after a repair, there may be more folders than events."""
         attempt = self.journal.status.runs.get(run_id, RunStatus()).attempts + 1
         while self.folder.attempt(run_id, attempt).exists():
             attempt += 1

@@ -41,8 +41,8 @@ def plan_lines(plan: Plan, resolved: Resolved, *, everything: bool = False) -> I
         yield ""
         yield "not available yet (run refuses these):"
         for item in plan.unavailable:
-            origin = resolved.origins.get(item.where)
-            line = f" (line {origin.line})" if origin is not None and origin.line else ""
+            lines = [origin.line for key, origin in resolved.origins.items() if f"{key}.".startswith(f"{item.where}.")]
+            line = f" (line {lines[0]})" if lines and lines[0] else ""
             yield f"  {item.where}{line}: {item.what}"
     yield ""
     yield from _costs(plan)

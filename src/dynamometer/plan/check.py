@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dynamometer.domain.campaign import Campaign, Quants
-from dynamometer.domain.engine import EngineTraits
+from dynamometer.domain.engine import EngineTraits, Format
 from dynamometer.domain.experiment import Experiment, Weights
 from dynamometer.domain.plan import Excluded, Facts, Warned
 from dynamometer.domain.variant import Variant
@@ -120,11 +120,12 @@ class Checker:
         if cell.offer.missing is not None:
             self.excluded.add(name, f"{cell.model}: {cell.offer.missing}")
             return
-        formats = [format_ for format_ in cell.engine.formats if cell.formats is None or format_ in cell.formats]
+        formats = [format_ for format_ in cell.engine.formats if cell.formats is None or _asked(format_, cell.formats)]
         usable = [variant for variant in cell.offer.variants if variant.format in formats]
         if not usable:
             offered = ", ".join(sorted({variant.format for variant in cell.offer.variants})) or "nothing"
-            self.excluded.add(name, f"{cell.engine.name} loads {', '.join(formats)}; {cell.model} offers {offered}")
+            loads = ", ".join(formats) or f"none of {', '.join(cell.formats or ())}"
+            self.excluded.add(name, f"{cell.engine.name} loads {loads}; {cell.model} offers {offered}")
             return
         if cell.quant is not None:
             usable = [variant for variant in usable if (variant.quant or "").lower() == cell.quant.lower()]
@@ -136,6 +137,11 @@ class Checker:
                 self.excluded.add(f"{name}/{variant.quant or variant.format}", reason)
             else:
                 yield Weights(**dict(variant))
+
+
+def _asked(format_: Format, formats: tuple[Format, ...]) -> bool:
+    """Whether a cell may use a format. What an Ollama tag names is GGUF, so asking for GGUF admits it."""
+    return format_ in formats or (format_ == "ollama" and "gguf" in formats)
 
 
 def check_options(engine: EngineTraits, options: Mapping[str, Any]) -> Options:

@@ -33,7 +33,7 @@ def _engines(experiments: Iterable[Experiment], catalogue: Catalogue) -> Found:
     for experiment in experiments:
         traits = catalogue.find(experiment.engine)
         if traits is not None and traits.unavailable:
-            yield f"engine {experiment.engine}", traits.unavailable
+            yield f"engine {experiment.engine}", traits.unavailable.removeprefix("not available yet: ")
         if experiment.weights.source == "hub":
             yield f"model {experiment.model}", f"weights from the hub ({experiment.weights.ref}); use path for now"
         if experiment.weights.source == "ollama":
