@@ -202,7 +202,7 @@ def assert_finished(folder: CampaignFolder, *, most_repeats: int = 0) -> None:
     assert status.tally() == {"completed": len(plan.runs)}
     assert json.loads(folder.manifest.read_text()) == manifest(plan, status)
     assert not campaigns.read_status(folder.root).alive
-    assert not [path for path in folder.root.rglob("*") if path.suffix in (".tmp", ".owner")]
+    assert [path for path in folder.root.rglob("*") if path.suffix in (".tmp", ".owner")] == []
 
 
 __all__ = ["MARK", "Lab", "Said", "assert_finished", "gone", "is_alive", "until"]

@@ -11,12 +11,17 @@ from source_text import first_paragraph, one_line, page, table
 from dynamometer import errors
 from dynamometer.cli.app import dyno
 from dynamometer.cli.lazy import LazyGroup
+from dynamometer.spec.layers import ENVIRONMENT_PREFIX
 
 ENVIRONMENT = {
     "DYNO_HOME": "One folder for configuration, state and cache instead of the XDG folders.",
-    "XDG_CONFIG_HOME": "Where `dynamometer/suites` with your own suites is looked for; `~/.config` when not set.",
+    "XDG_CONFIG_HOME": "Where `dynamometer/config.yaml` and `dynamometer/suites` are; `~/.config` when not set.",
     "XDG_STATE_HOME": "Where the index of campaigns is kept; `~/.local/state` when not set.",
     "XDG_CACHE_HOME": "Where demo models and remembered file hashes are kept; `~/.cache` when not set.",
+    f"{ENVIRONMENT_PREFIX}KEY__KEY": (
+        "Sets a key of the campaign file, over the file and under the command line; two underscores stand for the dot: "
+        f"`{ENVIRONMENT_PREFIX}EXECUTION__TIMEOUT=10m`."
+    ),
     "NO_COLOR": "Any value: no colours.",
     "FORCE_COLOR": "Any value: colours, also when the output is not a terminal.",
     "CLICOLOR_FORCE": "The same as FORCE_COLOR.",

@@ -198,12 +198,13 @@ def features_page() -> str:
     return page(
         "Not available yet",
         intro,
-        "## Engines\n\n" + table(["engine", "why"], [[name, str(why)] for name, why in engines]),
+        "## Engines\n\n"
+        + table(["engine", "why"], [[name, str(why).removeprefix("not available yet: ")] for name, why in engines]),
         "## Keys of the campaign file\n\n"
         + table(["where", "what is not there"], [[f"`{where}`", what] for where, what in _refused()]),
         "## Not in the file at all\n\n"
         "These have no command yet: comparing two campaigns, exporting to Parquet or OpenMetrics, a wizard, "
-        "preferences of the user, schedules, a web interface, agents on other machines.",
+        "schedules, a web interface, agents on other machines.",
     )
 
 

@@ -45,7 +45,7 @@ from dynamometer.spec.parse import CampaignFile, ExperimentFile, campaign_from_e
 from dynamometer.spec.resolve import Resolved, config_references, merge, resolve
 from dynamometer.spec.suites import parse_suite
 from dynamometer.store import open as campaigns
-from dynamometer.store.files import make_folder, write_whole
+from dynamometer.store.files import make_folder, remove_temporaries, write_whole
 from dynamometer.store.index import Index, IndexWriter
 from dynamometer.store.journal import JournalWriter
 from dynamometer.store.layout import CampaignFolder
@@ -437,9 +437,12 @@ def _begin(prepared: Prepared, folder: CampaignFolder, journal: JournalWriter, h
                 Replanned(config_hash=digest, added=change.added, removed=change.removed, runs=len(plan.runs))
             )
     swept = sweep(folder.root.resolve())
+    remove_temporaries(folder.root)
     failed = journal.status.counts.get("failed", 0)
     retry = hooks.retry_failed(failed) if failed else True
     left = remaining(plan, journal.status, retry_failed=retry)
+    for run_id in left.stale:
+        remove_temporaries(folder.attempt(run_id, journal.status.runs[run_id].attempts))
     return Session(prepared, folder, journal, left, change, replanned, swept)
 
 

@@ -44,6 +44,7 @@ def test_a_clean_row_has_no_doubts_and_an_empty_row_none_either() -> None:
     assert len({rule.__name__ for rule in RULES}) == len(RULES)
 
 
+OTHERS = Reading(meter="others", quantity="other_cpu", unit="cores", value=0.7)
 HOST = {"fingerprint": "h", "system": "Linux", "processor": "p", "cores": 2, "memory_bytes": 1, "python": "3"}
 
 
@@ -57,7 +58,7 @@ HOST = {"fingerprint": "h", "system": "Linux", "processor": "p", "cores": 2, "me
         ("client_late", {"client": client(lag_p99_ms=8.0)}, "8 ms late (p99), 80% of the median ITL of 10 ms"),
         ("user_stamps", {"client": client(clock="user")}, "3 of 3 cycles"),
         ("clock_steps", {"client": client(clock_steps=2)}, "jumped 6 times"),
-        ("host_busy", {"host": HostFacts(**HOST, load_1m=1.7)}, "load average up to 1.7 on 2 cores"),
+        ("host_busy", {"readings": (OTHERS,)}, "other programs used up to 0.7 of 2 cores during"),
         (
             "energy_source",
             {"readings": (Reading(meter="codecarbon", quantity="energy", unit="J", value=1, kind="estimated"),)},

@@ -1,6 +1,6 @@
 """Run a simulated campaign and die, or meet a bad disk, at its n-th storage call; then finish it. For every n.
 
-``python crash_points.py MODE FOLDER FILE``, MODE one of: kill, ENOSPC, EIO. One JSON line for each n tells what happened.
+``python crash_points.py MODE FOLDER FILE``, MODE kill or fail (a full disk and a broken one in turn). One JSON line for each n tells what happened.
 Each try is a fork of this process, which has imported everything already.
 """
 
@@ -43,7 +43,7 @@ def fail_at(nth: int, mode: str) -> Callable[[], bool]:
                 real(arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
             if mode == "kill":
                 die()
-            number = getattr(errno, mode)
+            number = (errno.ENOSPC, errno.EIO)[nth % 2]
             raise OSError(number, os.strerror(number))
 
         return call

@@ -78,7 +78,9 @@ def mark_of_the_running_attempt(lab: Lab) -> WorkerMark | None:
 @pytest.mark.parametrize("victim", ["worker", "engine"])
 def test_a_killed_worker_or_engine_fails_its_attempt_and_the_campaign_goes_on(victim: str, lab: Lab) -> None:
     random = Random(victim)
-    file = lab.file(cycles=3, loads=[1], options={"itl_ms": 40, "orphan": True}, execution={"retry": {"max_attempts": 9}})
+    file = lab.file(
+        cycles=3, loads=[1], options={"itl_ms": 40, "orphan": True}, execution={"retry": {"max_attempts": 9}}
+    )
     process = lab.start("campaign", "run", file, "--json")
     pids: set[int] = set()
 
@@ -141,8 +143,12 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "kind", "words"), [fault[1:] for fault in FAULTS], ids=[fault[0] for fault in FAULTS])
-def test_an_engine_that_fails_is_classified_told_and_gone(options: dict[str, Any], kind: str, words: str, lab: Lab) -> None:
+@pytest.mark.parametrize(
+    ("options", "kind", "words"), [fault[1:] for fault in FAULTS], ids=[fault[0] for fault in FAULTS]
+)
+def test_an_engine_that_fails_is_classified_told_and_gone(
+    options: dict[str, Any], kind: str, words: str, lab: Lab
+) -> None:
     options = {**options, "orphan": True} if options["fault"] != "start_failure" else options
     file = lab.file(cycles=1, loads=[1], options={**options, "log_kb": 1}, execution={"timeout": "2s"})
     ended = lab.dyno("campaign", "run", file)

@@ -10,7 +10,9 @@ from dynamometer.spec.layers import from_environment, parse_preferences
 from dynamometer.spec.parse import parse
 from dynamometer.spec.resolve import resolve
 
-FILE = "name: n\nexecution: {thermal: {between_cycles: 5s}}\nmodels: [{name: m, path: m.gguf}]\nengines: [{name: vllm}]\n"
+FILE = (
+    "name: n\nexecution: {thermal: {between_cycles: 5s}}\nmodels: [{name: m, path: m.gguf}]\nengines: [{name: vllm}]\n"
+)
 
 
 def test_default_under_preferences_under_file_under_environment_under_flags() -> None:

@@ -21,6 +21,8 @@ CLIENT_CPU = 0.6
 CLIENT_LAG = 0.5
 """Late reads, as a share of the median ITL. The kernel has stamped what waits, so lateness alone blurs nothing; but a
 client that comes to be a whole ITL late reads two events at once and loses the stamp of the first."""
+OTHERS = 0.2
+"""Cores that others keep busy, above which they may change what is measured."""
 MERGED = 0.05
 """Share of events that arrived in one read with another."""
 WATCHED = ("output_tok_s", "ttft_ms", "itl_ms", "e2e_ms")
@@ -222,16 +224,18 @@ def cached_prompts(row: Row) -> list[Doubt]:
 
 
 def host_busy(row: Row) -> list[Doubt]:
-    """Other programs were running before ours began."""
-    loads = [
-        (r.load_1m / r.cores, r.load_1m, r.cores) for run in row.runs if (r := run.record.host).load_1m is not None
+    """Other programs used the processor during the window."""
+    readings = ((reading, run) for run in row.runs for reading in run.record.readings)
+    others = [
+        (reading.value, run.record.host.cores)
+        for reading, run in readings
+        if reading.quantity == "other_cpu" and reading.value is not None and reading.value > OTHERS
     ]
-    busy = [load for load in loads if load[0] > 0.5]
-    if not busy:
+    if not others:
         return []
-    _, load, cores = max(busy)
-    message = f"the host was busy before {_of(len(busy), row)}: load average up to {load:.1f} on {cores} cores"
-    return [Doubt(code="host_busy", message=message, hint="stop other programs; leave pauses between runs")]
+    most, cores = max(others)
+    message = f"other programs used up to {most:.1f} of {cores} cores during {_of(len(others), row)}"
+    return [Doubt(code="host_busy", message=message, hint="stop other programs, and run the campaign again")]
 
 
 def too_many_threads(row: Row) -> list[Doubt]:

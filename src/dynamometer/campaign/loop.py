@@ -143,14 +143,13 @@ class Loop:
     def _attempt(self, run_id: str, run: RunRef, attempt: int) -> Success | Failure:
         """One attempt in a folder of its own. Raises Stopped when we are told to stop."""
         self._require_space()
+        self.journal.append(Started(run=run_id, attempt=attempt))
         folder = self.folder.attempt(run_id, attempt)
         step = self._step(run_id, run, attempt)
         if isinstance(step, Failure):
-            self.journal.append(Started(run=run_id, attempt=attempt))
             return step
         make_folder(folder)
         write_step(folder, step)
-        self.journal.append(Started(run=run_id, attempt=attempt))
         ended = self._wait(self.executor.start(step, folder), run_id, attempt, step.timeout_s)
         self._require_space()
         return outcome(folder, step) or _no_report(ended, folder)

@@ -62,7 +62,7 @@ class EngineEntry(Keys):
     """One engine of the matrix."""
 
     name: Name
-    """Engine: llama_cpp, fake, vllm, transformers, tensorrt, ollama."""
+    """Engine: llama_cpp, fake, vllm, transformers, tensorrt, ollama, openai, or one of a plugin."""
     suite: Name | None = None
     """Suite for this engine instead of workload.suite."""
     formats: tuple[Format, ...] | None = None
@@ -116,7 +116,7 @@ class WorkloadAxes(Keys):
     suite: Name | None = None
     """Named list of benchmarks: quick, standard, performance, or one of your own."""
     dataset: Name | None = None
-    """builtin, a JSONL file of prompts, or a Hugging Face dataset."""
+    """builtin, synthetic, a JSONL file of prompts, or a Hugging Face dataset."""
     load: LoadAxes | None = None
     """How requests arrive."""
     requests: Count | None = None
@@ -192,7 +192,7 @@ class ExperimentEntry(Keys):
     suite: Name | None = None
     """Named list of benchmarks."""
     dataset: Name | None = None
-    """builtin, a JSONL file of prompts, or a Hugging Face dataset."""
+    """builtin, synthetic, a JSONL file of prompts, or a Hugging Face dataset."""
     load: LoadAxes | None = None
     """How requests arrive."""
     requests: Count | None = None

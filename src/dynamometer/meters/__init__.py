@@ -9,6 +9,7 @@ from dynamometer.errors import PreconditionError
 from dynamometer.meters.absent import AbsentMeter
 from dynamometer.meters.base import Meter
 from dynamometer.meters.memory import MemoryMeter
+from dynamometer.meters.others import OthersMeter
 from dynamometer.meters.rapl import RaplMeter
 from dynamometer.meters.replay import ReplayMeter
 
@@ -26,14 +27,14 @@ LATER = ("nvml", "zeus", "codecarbon")
 
 
 def select(source: str) -> tuple[Meter, ...]:
-    """The meters of a run: memory always, and the energy sensor of that name, or ``replay:FILE``.
+    """The meters of a run: memory and other load always, and the energy sensor of that name, or ``replay:FILE``.
 
     Raises PreconditionError for a sensor this version does not have.
     """
     if source.startswith(REPLAY):
-        return (MemoryMeter(), ReplayMeter(Path(source.removeprefix(REPLAY))))
+        return (MemoryMeter(), OthersMeter(), ReplayMeter(Path(source.removeprefix(REPLAY))))
     if source in LATER:
         raise PreconditionError(f"energy.source {source}: not available yet", f"take one of: {', '.join(SENSORS)}")
     if source not in SENSORS:
         raise PreconditionError(f"energy.source {source!r} is unknown", f"take one of: {', '.join(SENSORS)}")
-    return (MemoryMeter(), SENSORS[source]())
+    return (MemoryMeter(), OthersMeter(), SENSORS[source]())

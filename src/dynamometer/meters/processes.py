@@ -31,6 +31,15 @@ def reset_peak_rss(pid: int, proc: Path = PROC) -> bool:
     return True
 
 
+def cpu_ticks(pid: int, proc: Path = PROC) -> int:
+    """Processor time of a process and of its children that have ended, in clock ticks; 0 when it is gone."""
+    try:
+        stat = (proc / str(pid) / "stat").read_text()
+    except OSError:
+        return 0
+    return sum(map(int, stat.rpartition(")")[2].split()[11:15]))
+
+
 def _group(pid: int, proc: Path) -> int | None:
     """Process group of a process; None when it is gone or a zombie."""
     try:

@@ -19,7 +19,7 @@ def parse_suite(text: str | bytes, *, file: str) -> Suite:
     """
     document = read(text, file=file)
     places = Places(file, document.keys, document.values)
-    found = [*shape(Suite, document.data), *_repeated(document.data.get("benchmarks"))]
+    found = [*shape(Suite, document.data), *_repeated(document.data.get("benchmarks")), *_set_elsewhere(document.data)]
     placed = [places.problem(each.message, each.path, at_key=each.at_key, suggestion=each.suggestion) for each in found]
     refuse([*document.problems, *placed])
     benchmarks = [_timed(benchmark) for benchmark in document.data["benchmarks"]]
@@ -37,6 +37,17 @@ def _repeated(benchmarks: object) -> list[Finding]:
             found.append(Finding(("benchmarks", place, "name"), f"another benchmark is called {name!r} too"))
         seen.add(name)
     return found
+
+
+def _set_elsewhere(data: dict[str, Any]) -> list[Finding]:
+    """Keys of a workload that a suite may not set: the campaign's seed counts, and the benchmark has its own name."""
+    benchmarks = data.get("benchmarks")
+    return [
+        Finding(("benchmarks", place, "workload", key), f"{key} is not set by a suite", at_key=True)
+        for place, benchmark in enumerate(benchmarks if isinstance(benchmarks, list) else [])
+        for key in ("seed", "benchmark")
+        if isinstance(benchmark, dict) and key in (benchmark.get("workload") or {})
+    ]
 
 
 def _timed(benchmark: dict[str, Any]) -> dict[str, Any]:

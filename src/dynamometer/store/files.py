@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from dynamometer.errors import PreconditionError
 
 OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -40,6 +42,13 @@ def write_whole(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
         with suppress(OSError):  # the first error tells more than that its rest could not be removed
             temporary.unlink(missing_ok=True)
         raise storage_problem(error, path) from error
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what writers that were killed left in a folder. Only its owner may, or it would take those in the making."""
+    for path in folder.glob(".*.tmp"):
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

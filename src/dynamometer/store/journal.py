@@ -145,11 +145,11 @@ class JournalWriter:
         fresh = not path.exists()
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            if fresh:
+                sync_folder(path.parent)
         except OSError as error:
             raise storage_problem(error, path) from error
         self._path = path
-        if fresh:
-            sync_folder(path.parent)
         try:
             journal = read(path)
         except DamageError:
