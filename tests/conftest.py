@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 import tiny_gguf as maker
+
+pytest.register_assert_rewrite("tests.lab")
+
 from tests.lab import Lab
 
 IN_CI = bool(os.environ.get("CI"))

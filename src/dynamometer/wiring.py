@@ -310,8 +310,6 @@ class Session:
     journal: JournalWriter
     remaining: Remaining
     change: Change
-    replanned: bool
-    """Whether the file, or what it means, changed since the last plan."""
     swept: int
     """Left-over processes of an earlier owner that were killed."""
 
@@ -404,17 +402,16 @@ def run(prepared: Prepared, folder: CampaignFolder, hooks: Hooks) -> tuple[Sessi
 def _settle(session: Session) -> None:
     """Nothing is left to run: have the journal, and all that is read from it, say how the campaign stands.
 
-    An owner that died between its last run and its last word, a repair, or fewer cycles leave that unsaid.
+    An owner that died after its last run, a repair, or fewer cycles leave that unsaid.
     """
     state: Literal["failed", "completed"] = "failed" if session.status.counts.get("failed") else "completed"
     if session.status.state != state:
         session.journal.append(Closed(state=state))
-    elif session.replanned:
-        write_manifest(session.folder.manifest, session.prepared.plan, session.status)
+    write_manifest(session.folder.manifest, session.prepared.plan, session.status)
 
 
 def _begin(prepared: Prepared, folder: CampaignFolder, journal: JournalWriter, hooks: Hooks) -> Session:
-    plan, change, replanned = prepared.plan, Change((), ()), False
+    plan, change = prepared.plan, Change((), ())
     digest = config_hash(plan)
     if not journal.status.campaign_id:
         journal.append(
@@ -429,8 +426,7 @@ def _begin(prepared: Prepared, folder: CampaignFolder, journal: JournalWriter, h
         )
     else:
         change = _change(prepared, folder, journal.status)
-        replanned = bool(change) or digest != journal.status.config_hash or not folder.plan.exists()
-        if replanned:
+        if change or digest != journal.status.config_hash or not folder.plan.exists():
             write_whole(folder.campaign, prepared.text)
             write_plan(folder.plan, plan)
             journal.append(
@@ -443,7 +439,7 @@ def _begin(prepared: Prepared, folder: CampaignFolder, journal: JournalWriter, h
     left = remaining(plan, journal.status, retry_failed=retry)
     for run_id in left.stale:
         remove_temporaries(folder.attempt(run_id, journal.status.runs[run_id].attempts))
-    return Session(prepared, folder, journal, left, change, replanned, swept)
+    return Session(prepared, folder, journal, left, change, swept)
 
 
 def _change(prepared: Prepared, folder: CampaignFolder, status: CampaignStatus) -> Change:

@@ -207,6 +207,10 @@ SUITE = "name: s\nbenchmarks:\n  - name: a\n    workload: {requests: 3}\n"
             "load.concurrency: must be a whole number, not a list",
         ),
         (SUITE + "  - {name: b, workload: 3}\n", "benchmarks.1.workload: must be a mapping"),
+        (
+            SUITE + "  - {name: b, workload: {seed: 3}}\n",
+            "s.yaml:5:26: benchmarks.1.workload.seed: seed is not set by a suite",
+        ),
         ("- a", "a list stands at the top"),
     ],
 )
