@@ -1,8 +1,11 @@
 """A server that answers like an inference engine, on a schedule that is known. Standard library only.
 
-``python -I -S fake_server.py HOST PORT JSON``: the JSON object holds fields of ``Settings``. Events are due at absolute
-times, so that lateness never adds up. With ``truth_file``, one JSON line per streamed answer tells the monotonic time
-of each send: what a measuring client should have seen.
+``python -I -S fake_server.py HOST PORT JSON``: the JSON object holds fields of ``Settings``; HOST ``fd`` takes PORT as
+the descriptor of a socket that listens already. Events are due at absolute times, so that lateness never adds up.
+
+With ``truth_file``, one JSON line per streamed answer tells when each event was due, the monotonic time right before
+the call that hands it to the kernel (``sends_ns``) and right after it (``returns_ns``): the kernel took it in between.
+They are kept in memory and written when the server is told to end (SIGTERM, SIGINT).
 """
 
 from __future__ import annotations
@@ -17,17 +20,22 @@ import signal
 import socket
 import sys
 import time
+from array import array
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
 
 MS = 1_000_000
 WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")
 START_FAILURE_CODE = 3
 CRASH_CODE = 7
 ORPHAN_LIFE_S = 600
-HEADERS_MOST = 65_536
+HUGE_EVENT_BYTES = 10_000_000
+TIMER_SLACK = Path("/proc/self/timerslack_ns")
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,13 @@ class Settings:
     ignore_sigterm: bool = False
     orphan: bool = False
     log_kb: int = 0
+    phased: bool = False
+    core: int | None = None
     truth_file: str | None = None
+
+
+class Told(Exception):
+    """A signal told the server to end."""
 
 
 @dataclass(eq=False)
@@ -78,7 +92,34 @@ class Job:
     tokens: int
     finish: str
     fault: str | None
-    sends_ns: list[int] = field(default_factory=list)
+    truth: Truth | None = None
+
+
+@dataclass(eq=False)
+class Truth:
+    """What truly happened in one streamed answer, in monotonic nanoseconds: one entry per event with tokens."""
+
+    received_ns: int
+    begin_cpu_ns: int
+    due_ns: array[int] = field(default_factory=lambda: array("q"))
+    sends_ns: array[int] = field(default_factory=lambda: array("q"))
+    returns_ns: array[int] = field(default_factory=lambda: array("q"))
+    blocked: int = 0
+    """Events that the socket did not take at once: their send times are not true."""
+    end_cpu_ns: int = 0
+
+    def line(self, request: str) -> bytes:
+        """One line of the truth file."""
+        value = {
+            "id": request,
+            "received_ns": self.received_ns,
+            "due_ns": self.due_ns.tolist(),
+            "sends_ns": self.sends_ns.tolist(),
+            "returns_ns": self.returns_ns.tolist(),
+            "blocked": self.blocked,
+            "cpu_ns": [self.begin_cpu_ns, self.end_cpu_ns],
+        }
+        return json.dumps(value).encode() + b"\n"
 
 
 class Server:
@@ -95,22 +136,28 @@ class Server:
         self.running: set[Job] = set()
         self.seen = 0
         self.order = 0
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        self.truth = os.open(settings.truth_file, flags, 0o644) if settings.truth_file else None
+        self.truths: list[tuple[str, Truth]] = []
 
     def serve(self) -> None:
         """Serve until killed. Waits by ``select`` on the epoll: to the microsecond, not to the millisecond."""
         self.epoll.register(self.listener, select.EPOLLIN)
+        due, monotonic_ns, heapreplace = self.due, time.monotonic_ns, heapq.heapreplace
         while True:
-            now = time.monotonic_ns()
-            wait = max(0.0, (self.due[0][0] - now) / 1e9) if self.due else None
+            wait = max(0.0, (due[0][0] - monotonic_ns()) / 1e9) if due else None
             if select.select([self.epoll], [], [], wait)[0]:
                 for fd, mask in self.epoll.poll(0):
                     self.on_socket(fd, mask)
-            while self.due and self.due[0][0] <= time.monotonic_ns():
-                _, _, connection, answer = heapq.heappop(self.due)
+            now = monotonic_ns()
+            while due and due[0][0] <= now:
+                _, order, connection, answer = due[0]
+                following = next(answer, None) if connection.answer is answer else None
+                if following is not None:
+                    heapreplace(due, (following, order, connection, answer))
+                    continue
+                heapq.heappop(due)
                 if connection.answer is answer:
-                    self.advance(connection, answer)
+                    self.finish(connection)
+                    self.next_request(connection)
 
     def on_socket(self, fd: int, mask: int) -> None:
         """A socket can be read or written, or is gone."""

@@ -46,7 +46,7 @@ def _set_elsewhere(data: dict[str, Any]) -> list[Finding]:
         Finding(("benchmarks", place, "workload", key), f"{key} is not set by a suite", at_key=True)
         for place, benchmark in enumerate(benchmarks if isinstance(benchmarks, list) else [])
         for key in ("seed", "benchmark")
-        if isinstance(benchmark, dict) and key in (benchmark.get("workload") or {})
+        if isinstance(benchmark, dict) and isinstance(workload := benchmark.get("workload"), dict) and key in workload
     ]
 
 
