@@ -8,7 +8,7 @@ DEMO := examples/campaigns/quickstart.yaml
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test check format docker benchmark pins clean
+.PHONY: help setup dev demo lint test check format docker benchmark pins clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,9 @@ test: $(VENV)/.dev ## Run every test that CI runs
 	$(BIN)/dyno model fetch
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/.dev ## Format, lint, types, import contracts
+check: lint test ## All that a change must pass: lint, then test
+
+lint: $(VENV)/.dev ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 import tiny_gguf as maker
 
-pytest.register_assert_rewrite("tests.lab")
-
 from tests.lab import Lab
 
 IN_CI = bool(os.environ.get("CI"))

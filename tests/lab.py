@@ -188,7 +188,7 @@ def assert_finished(folder: CampaignFolder, *, most_repeats: int = 0) -> None:
     """
     found, plan = journal.read(folder.journal), read_plan(folder.plan)
     done = [stamped.body for stamped in found.events if isinstance(stamped.body, Done)]
-    assert sorted(event.run for event in done) == sorted(plan.run_ids)
+    assert sorted(event.run for event in done) == sorted(plan.run_ids), "runs done are not those planned"
     for event in done:
         path = folder.root / event.record
         record = read_record(path)
@@ -198,11 +198,11 @@ def assert_finished(folder: CampaignFolder, *, most_repeats: int = 0) -> None:
     started = sum(isinstance(stamped.body, Started) for stamped in found.events)
     assert len(done) <= started <= len(done) + most_repeats
     status = found.status()
-    assert status.state == "completed"
-    assert status.tally() == {"completed": len(plan.runs)}
-    assert json.loads(folder.manifest.read_text()) == manifest(plan, status)
+    assert (status.state, status.tally()) == ("completed", {"completed": len(plan.runs)}), status
+    assert json.loads(folder.manifest.read_text()) == manifest(plan, status), "the manifest is not the journal's fold"
     assert not campaigns.read_status(folder.root).alive
-    assert [path for path in folder.root.rglob("*") if path.suffix in (".tmp", ".owner")] == []
+    left = [path for path in folder.root.rglob("*") if path.suffix in (".tmp", ".owner")]
+    assert not left, left
 
 
 __all__ = ["MARK", "Lab", "Said", "assert_finished", "gone", "is_alive", "until"]

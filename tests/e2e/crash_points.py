@@ -1,7 +1,7 @@
 """Run a simulated campaign and die, or meet a bad disk, at its n-th storage call; then finish it. For every n.
 
-``python crash_points.py MODE FOLDER FILE``, MODE kill or fail (a full disk and a broken one in turn). One JSON line for each n tells what happened.
-Each try is a fork of this process, which has imported everything already.
+``python crash_points.py MODE FOLDER FILE``, MODE kill or fail (a full disk and a broken one in turn). One JSON line
+for each n tells what happened. Each try is a fork of this process, which has imported everything already.
 """
 
 from __future__ import annotations

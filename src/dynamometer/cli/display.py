@@ -26,7 +26,7 @@ from dynamometer.domain.event import (
 )
 from dynamometer.domain.plan import Plan
 from dynamometer.domain.units import human_duration
-from dynamometer.plan.estimate import Durations
+from dynamometer.plan.estimate import Forecast
 from dynamometer.plan.resume import Remaining
 
 ETA_UNKNOWN = "ETA after the first run"
@@ -37,11 +37,11 @@ class Story:
 
     def __init__(self, plan: Plan, remaining: Remaining, measured: dict[str, float]) -> None:
         """``measured``: durations in seconds of runs that an earlier owner finished, by run id."""
-        self._plan, self._left = plan, [run for _, run in remaining.runs]
-        self._durations = Durations()
+        self._plan = plan
+        self._forecast = Forecast([run for _, run in remaining.runs], plan.campaign.execution.thermal)
         for run_id, seconds in measured.items():
             if run_id in plan.by_run_id:
-                self._durations.add(plan.by_run_id[run_id].experiment, seconds)
+                self._forecast.measured(plan.by_run_id[run_id].experiment, seconds)
         self.total, self.finished, self._cycle = len(plan.runs), len(plan.runs) - len(remaining.runs), 0
         self._current = ""
 
@@ -52,7 +52,7 @@ class Story:
 
     def eta(self) -> str:
         """Time left, from the durations measured so far."""
-        seconds = self._durations.remaining(self._left, self._plan.campaign.execution.thermal)
+        seconds = self._forecast.seconds_left()
         return ETA_UNKNOWN if seconds is None else f"ETA {human_duration(seconds)}"
 
     def sentences(self, stamped: Stamped) -> list[tuple[str, str]]:
@@ -92,9 +92,7 @@ class Story:
         return [("head", f"=== Cycle {run.cycle} of {cycles} ===")]
 
     def _finish(self, run_id: str, seconds: float) -> None:
-        run = self._plan.by_run_id[run_id]
-        self._durations.add(run.experiment, seconds)
-        self._left.remove(run)
+        self._forecast.finished(self._plan.by_run_id[run_id].experiment, seconds)
         self.finished += 1
 
     def _count(self) -> str:

@@ -12,7 +12,19 @@ from pydantic import ConfigDict, Field, model_validator
 
 from dynamometer.domain.base import Keys
 from dynamometer.domain.engine import Format, Precision
-from dynamometer.domain.experiment import Concurrency, Count, Decoder, Name, Slo, Tokens, Warmup
+from dynamometer.domain.experiment import (
+    Arrivals,
+    Concurrency,
+    Count,
+    Decoder,
+    Length,
+    Name,
+    Ramp,
+    Rate,
+    Slo,
+    Warmup,
+    load_problem,
+)
 from dynamometer.domain.units import Duration
 
 T = TypeVar("T")
@@ -98,16 +110,28 @@ class DecoderAxes(Keys):
 
 
 class LoadAxes(Keys):
-    """How requests arrive."""
+    """How requests arrive: one of concurrency, rate, trace, ramp. A list is a sweep."""
 
     concurrency: Axis[Concurrency] | None = None
     """Closed loop: this many requests in flight, a new one as soon as one ends."""
-    rate: Axis[Annotated[float, Field(gt=0, le=1e6)]] | None = None
-    """Open loop: requests per second."""
-    arrivals: Literal["constant", "poisson"] | None = None
-    """Open loop: gaps between requests."""
-    trace: Name | None = None
-    """Open loop: a file of send times."""
+    rate: Axis[Rate] | None = None
+    """Open loop: requests per second, whatever is in flight."""
+    arrivals: Axis[Arrivals] | None = None
+    """Gaps of a rate: constant (the default), or poisson: exponential gaps drawn by the seed."""
+    trace: Axis[Name] | None = None
+    """Open loop: a file of send times in seconds, JSONL or CSV; relative to io.config_dir. Each entry has at_s, and
+    may have input_tokens and output_tokens. It is replayed whole unless requests or duration ends it."""
+    ramp: Axis[Ramp] | None = None
+    """A concurrency or a rate that grows evenly and then stays; lasts as long as it grows unless requests or duration
+    says otherwise."""
+    max_in_flight: Concurrency | None = None
+    """Open loop: most requests in flight, 1024 when left out. Those beyond it are sent late, counted and doubted."""
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> LoadAxes:
+        if problem := load_problem(dict(self)):
+            raise ValueError(problem)
+        return self
 
 
 class WorkloadAxes(Keys):
@@ -123,10 +147,10 @@ class WorkloadAxes(Keys):
     """Requests in the window."""
     duration: Duration | None = None
     """Length of the window instead of a number of requests."""
-    max_input_tokens: Axis[Tokens] | None = None
-    """Length of the prompt in tokens (approximate: prompts are made of words)."""
-    max_output_tokens: Axis[Tokens] | None = None
-    """Tokens to generate per request."""
+    max_input_tokens: Axis[Length] | None = None
+    """Length of the prompt in tokens (approximate: prompts are made of words); a mapping draws each request's own."""
+    max_output_tokens: Axis[Length] | None = None
+    """Tokens to generate per request; a mapping draws each request's own."""
     ignore_eos: bool | None = None
     """Generate exactly max_output_tokens where the engine can."""
     streaming: Axis[bool] | None = None
@@ -153,9 +177,9 @@ class Grid(Keys):
     """Number type."""
     decoder: DecoderAxes | None = None
     """How tokens are sampled."""
-    max_input_tokens: Axis[Tokens] | None = None
+    max_input_tokens: Axis[Length] | None = None
     """Length of the prompt in tokens."""
-    max_output_tokens: Axis[Tokens] | None = None
+    max_output_tokens: Axis[Length] | None = None
     """Tokens to generate per request."""
     streaming: Axis[bool] | None = None
     """Stream tokens as they come."""
@@ -199,9 +223,9 @@ class ExperimentEntry(Keys):
     """Requests in the window."""
     duration: Duration | None = None
     """Length of the window instead of a number of requests."""
-    max_input_tokens: Tokens | None = None
+    max_input_tokens: Length | None = None
     """Length of the prompt in tokens."""
-    max_output_tokens: Tokens | None = None
+    max_output_tokens: Length | None = None
     """Tokens to generate per request."""
     ignore_eos: bool | None = None
     """Generate exactly max_output_tokens where the engine can."""

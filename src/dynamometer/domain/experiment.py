@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from dynamometer.domain.base import Keys, Value
 from dynamometer.domain.engine import Format, Precision
 from dynamometer.domain.ident import canonical_json, digest, text_hash
+from dynamometer.domain.units import Duration
 
 NAME_PATTERN = r"^[^\x00-\x1f]*[^\x00-\x1f\s][^\x00-\x1f]*$"
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NAME_PATTERN)]
@@ -19,6 +22,44 @@ Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NAME_PATTERN)]
 Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Concurrency = Annotated[int, Field(ge=1, le=65_536)]
+Rate = Annotated[float, Field(gt=0, le=100_000)]
+Arrivals = Literal["constant", "poisson"]
+
+
+class Lengths(Keys):
+    """Lengths drawn for each request, by the seed: normal (mean, stdev) within bounds, or uniform (min, max)."""
+
+    mean: Annotated[float, Field(ge=1, le=10_000_000)] | None = None
+    """Mean of the normal distribution, before its bounds cut it."""
+    stdev: Annotated[float, Field(ge=0, le=10_000_000)] | None = None
+    """Standard deviation of the normal distribution."""
+    min: Tokens | None = None
+    """Shortest length; 1 when left out."""
+    max: Tokens | None = None
+    """Longest length."""
+
+    @model_validator(mode="after")
+    def _one_distribution(self) -> Lengths:
+        if (self.mean is None) != (self.stdev is None):
+            raise ValueError("mean and stdev belong together")
+        if self.mean is None and (self.min is None or self.max is None):
+            raise ValueError("needs mean and stdev, or min and max")
+        low, high = self.min or 1, self.max or math.inf
+        if low > high:
+            raise ValueError(f"min ({low}) is more than max ({self.max})")
+        if self.mean is not None and not low <= self.mean <= high:
+            raise ValueError(f"mean ({self.mean:g}) must lie within min and max")
+        return self
+
+
+def _kind_of_length(value: object) -> str:
+    return "lengths" if isinstance(value, dict | Lengths) else "number"
+
+
+Length = Annotated[
+    Annotated[Tokens, Tag("number")] | Annotated[Lengths, Tag("lengths")], Discriminator(_kind_of_length)
+]
+"""A number of tokens for every request, or a distribution to draw each request's from."""
 
 
 Source = Literal["path", "demo", "hub", "ollama"]
@@ -91,11 +132,90 @@ class Weights(Value):
         }
 
 
-class Load(Value):
-    """How requests arrive, without axes: closed loop with a number of requests in flight."""
+class Ramp(Keys):
+    """A load that grows evenly, and then stays."""
 
-    concurrency: Concurrency = 1
-    """Requests in flight."""
+    of: Literal["concurrency", "rate"]
+    """What grows: requests in flight (closed loop), or requests per second (open loop)."""
+    start: Rate
+    """Where it begins."""
+    end: Rate
+    """Where it ends; more than start."""
+    over: Annotated[Duration, Field(gt=0)]
+    """How long it grows."""
+
+    @model_validator(mode="after")
+    def _grows(self) -> Ramp:
+        if self.end <= self.start:
+            raise ValueError(f"a ramp grows: end ({self.end:g}) must be more than start ({self.start:g})")
+        if self.of == "concurrency" and not (self.start.is_integer() and self.end.is_integer() and self.end <= 65_536):
+            raise ValueError("a ramp of concurrency has whole numbers for start and end, at most 65536")
+        return self
+
+
+SHAPES = ("concurrency", "rate", "trace", "ramp")
+"""Keys of a load that say how requests arrive; a load has one of them."""
+
+
+def load_problem(load: Mapping[str, object]) -> str | None:
+    """What is wrong with the keys of a load together: exactly one shape, and what belongs to open loops only."""
+    given = [key for key in SHAPES if load.get(key) is not None]
+    if len(given) > 1:
+        return f"give one of {', '.join(SHAPES)}; this has {' and '.join(given)}"
+    ramps = load.get("ramp")
+    growing = [ramp.of for ramp in (ramps if isinstance(ramps, tuple) else (ramps,)) if isinstance(ramp, Ramp)]
+    if load.get("arrivals") is not None and load.get("rate") is None and "rate" not in growing:
+        return "arrivals belongs to a rate or to a ramp of rate"
+    open_loop = load.get("rate") is not None or load.get("trace") is not None or "rate" in growing
+    if load.get("max_in_flight") is not None and not open_loop:
+        return "max_in_flight belongs to rate, trace and a ramp of rate; in a closed loop concurrency says it"
+    return None
+
+
+class Load(Value):
+    """How requests arrive, without axes: one of four shapes. Closed loop with one request in flight by default."""
+
+    concurrency: Concurrency | None = None
+    """Closed loop: requests in flight."""
+    rate: Rate | None = None
+    """Open loop: requests per second, whatever is in flight."""
+    arrivals: Arrivals | None = None
+    """Gaps of a rate: constant, or poisson (exponential gaps drawn by the seed)."""
+    trace: Name | None = None
+    """Open loop: a file of send times."""
+    ramp: Ramp | None = None
+    """A concurrency or a rate that grows."""
+    max_in_flight: Concurrency | None = None
+    """Open loop: most requests in flight; 1024 when None."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _closed_by_default(cls, data: Any) -> Any:
+        if isinstance(data, dict) and all(data.get(key) is None for key in SHAPES):
+            return {**data, "concurrency": 1}
+        return data
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> Load:
+        if problem := load_problem(dict(self)):
+            raise ValueError(problem)
+        return self
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests have send times of their own, whenever others end."""
+        return self.concurrency is None and (self.ramp is None or self.ramp.of == "rate")
+
+    @property
+    def most_in_flight(self) -> int:
+        """Requests that may be in flight at once."""
+        if self.is_open:
+            return self.max_in_flight or MOST_IN_FLIGHT
+        return round(self.ramp.end) if self.ramp else self.concurrency or 1
+
+
+MOST_IN_FLIGHT = 1024
+"""Requests of an open loop in flight, unless ``max_in_flight`` says otherwise."""
 
 
 class Workload(Value):
@@ -108,12 +228,12 @@ class Workload(Value):
     load: Load = Load()
     """How requests arrive."""
     requests: Count | None = 32
-    """Requests in the window; None when duration decides."""
+    """Requests in the window; None when duration, or the end of a trace, decides."""
     duration_s: Annotated[float, Field(gt=0)] | None = None
-    """Length of the window in seconds; None when requests decides."""
-    max_input_tokens: Tokens = 64
+    """Length of the window in seconds; None when requests, or the end of a trace, decides."""
+    max_input_tokens: Length = 64
     """Length of the prompts in tokens, about."""
-    max_output_tokens: Tokens = 64
+    max_output_tokens: Length = 64
     """Tokens to generate per request."""
     ignore_eos: bool = True
     """Generate exactly max_output_tokens where the engine can."""
@@ -186,8 +306,14 @@ class Experiment(Value):
 
 
 def load_label(load: Load) -> str:
-    """``c8`` for eight requests in flight."""
-    return f"c{load.concurrency}"
+    """``c8``, ``r4``, ``r4-poisson``, ``trace-NAME``, ``ramp1-32`` (requests in flight), ``ramp1-32-rate``."""
+    if load.trace is not None:
+        parts = ["trace", load.trace.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]]
+    elif load.ramp is not None:
+        parts = [f"ramp{load.ramp.start:g}-{load.ramp.end:g}", *(["rate"] if load.is_open else [])]
+    else:
+        parts = [f"r{load.rate:g}" if load.rate is not None else f"c{load.concurrency}"]
+    return "-".join([*parts, *(["poisson"] if load.arrivals == "poisson" else [])])
 
 
 def _short(value: object) -> str:

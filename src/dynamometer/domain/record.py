@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dynamometer.domain.base import Value
 from dynamometer.domain.experiment import Experiment
+from dynamometer.domain.wire import Api
 
 RECORD_SCHEMA = 1
 
@@ -20,10 +21,12 @@ ErrorKind = Literal[
     "stream_error",
     "truncated",
     "empty",
+    "unsent",
 ]
 """refused: could not connect. connection: dropped before an answer. http_status: status not 200. bad_response: not
 HTTP, not JSON, not an event stream. stream_error: an error event in the stream. truncated: the stream ended
-without its end mark. empty: no output token. timeout: no end within the request's time."""
+without its end mark. empty: no output token. timeout: no end within the request's time. unsent: due in the window of an
+open loop, and never sent, because max_in_flight requests were in flight until its end."""
 
 
 class Usage(Value):
@@ -47,7 +50,7 @@ class Sample(Value):
     scheduled_ns: int | None = None
     """When it should have been sent; None in a closed loop."""
     sent_ns: int
-    """When the last byte was handed to the kernel."""
+    """When the last byte was handed to the kernel; of one that was never sent, when it was given up."""
     ended_ns: int | None = None
     """When the last byte of the answer arrived; None when none came."""
     arrivals_ns: tuple[int, ...] = ()
@@ -60,6 +63,8 @@ class Sample(Value):
     """Sent again, since the server had closed the kept-alive connection unanswered. sent_ns is of the second time."""
     prompt_chars: int = 0
     """Length of the prompt."""
+    max_tokens: int | None = None
+    """Output tokens asked for."""
     text_chars: int = 0
     """Length of the generated text."""
     usage: Usage | None = None
@@ -127,13 +132,27 @@ class ClientHealth(Value):
     """Client processes."""
     connections: int | None = None
     """Connections that the window needed; more than requests in flight means that some were dropped."""
+    asked_per_s: float | None = None
+    """Open loop: requests per second of the schedule, from its first to its last; None in a closed loop."""
+    sent_per_s: float | None = None
+    """Open loop: requests per second as sent, from the first to the last."""
+    send_lateness_p50_ms: float | None = None
+    """Open loop: from the scheduled time to the last byte handed to the kernel, median over requests sent."""
+    send_lateness_p99_ms: float | None = None
+    """The same, 99th percentile."""
+    send_lateness_max_ms: float | None = None
+    """The same, worst."""
+    held: int = 0
+    """Open loop: requests that were due while max_in_flight requests were in flight, and so had to wait."""
+    unsent: int = 0
+    """Of these, still waiting when the window ended, and never sent."""
 
 
 class Window(Value):
     """The measured part of a run, in nanoseconds of the monotonic clock."""
 
     begin_ns: int
-    """First request handed to the kernel."""
+    """First request handed to the kernel; in an open loop, the first scheduled time."""
     end_ns: int
     """Last answer ended; where a duration is asked for, the end of that, and what is in flight then ends after it."""
 
@@ -149,7 +168,7 @@ class EngineFacts(Value):
     name: str
     version: str | None
     argv: tuple[str, ...]
-    endpoint_kind: Literal["chat", "completions"]
+    endpoint_kind: Api
     load_ns: Annotated[int, Field(ge=0)]
     """From start of the process to the first good health answer."""
     details: dict[str, Any] = {}

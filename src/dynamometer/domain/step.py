@@ -32,6 +32,8 @@ class Step(Value):
     """Where the weights are on the machine of the worker."""
     dataset_path: str | None = None
     """Where the prompts are on the machine of the worker; None for the built-in ones."""
+    trace_path: str | None = None
+    """Where the trace of send times is on the machine of the worker; None when the load has none."""
     timeout_s: Annotated[float, Field(gt=0)]
     """Longest time for the run."""
     energy_source: str = "auto"

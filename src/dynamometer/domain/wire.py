@@ -8,7 +8,8 @@ from pydantic import Field
 
 from dynamometer.domain.base import Value
 
-Api = Literal["chat", "completions"]
+Api = Literal["chat", "completions", "ollama"]
+"""OpenAI-compatible chat and completions, and Ollama's own /api/generate."""
 
 
 class Endpoint(Value):
@@ -18,7 +19,7 @@ class Endpoint(Value):
     """Address, without scheme."""
     port: Annotated[int, Field(ge=1, le=65535)]
     api: Api = "chat"
-    """OpenAI-compatible API to use."""
+    """API to use."""
     path: str = "/v1/chat/completions"
     """Path of that API."""
     model: str
@@ -31,8 +32,18 @@ class Endpoint(Value):
     """Whether it understands ignore_eos."""
 
 
+class Message(Value):
+    """One message of a conversation."""
+
+    role: Annotated[str, Field(min_length=1)]
+    content: str
+
+
 class Prompt(Value):
     """One prompt, ready to send."""
 
     text: str
+    """What is said; of a conversation, the contents of its messages, one after the other."""
+    messages: tuple[Message, ...] | None = None
+    """The conversation, where it is one; only a chat API takes it."""
     max_tokens: Annotated[int, Field(ge=1)]

@@ -23,11 +23,15 @@ from dynamometer.engines.fake_server import CRASH_CODE, START_FAILURE_CODE
 from dynamometer.errors import PreconditionError
 
 SERVER = Path(__file__).with_name("fake_server.py")
+END_S = 10.0
+"""Time for the server to write its true times at its end."""
 
 Milliseconds = Annotated[float, Field(ge=0, le=3_600_000)]
 
 Fault = Literal[
     "status",
+    "rate_limit",
+    "redirect",
     "html",
     "no_answer",
     "hang",
@@ -35,6 +39,10 @@ Fault = Literal[
     "stall",
     "malformed",
     "error_event",
+    "invalid_utf8",
+    "huge_event",
+    "after_finish",
+    "wrong_usage",
     "empty",
     "endless",
     "crash",
@@ -62,8 +70,10 @@ class FakeOptions(EngineOptions):
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of jitter and of answer lengths."""
     fault: Fault | None = None
-    """What goes wrong: an error status, HTML, a closed connection, silence, a stream that is dropped, stalls, holds a
-    malformed or an error event, nothing, or no end; a crash (exit code 7), SIGKILL, never healthy, failure to start."""
+    """What goes wrong: an error status, 429 with Retry-After, a redirect, HTML, a closed connection, silence; a stream
+    that is dropped, stalls, holds a malformed event, an error event, text that is not UTF-8, an event of 10 MB, tokens
+    after its finish reason, three times the tokens in its usage, nothing, or no end; a crash (exit code 7), SIGKILL,
+    never healthy, failure to start."""
     fault_after: Annotated[int, Field(ge=0)] = 0
     """Requests answered well before the fault."""
     fault_status: Annotated[int, Field(ge=300, le=599)] = 503
@@ -76,8 +86,12 @@ class FakeOptions(EngineOptions):
     """Leaves a process behind in a session of its own."""
     log_kb: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Size of what it logs at the start, in kB."""
+    phased: bool = False
+    """Streams are due one after the other: each slot has its own place within the ITL."""
+    core: Annotated[int, Field(ge=0)] | None = None
+    """Processor to run on; any when left out."""
     truth_file: str | None = None
-    """File for the true send times of streamed answers."""
+    """File for the true send times of streamed answers, written when the server ends."""
 
 
 class FakeEngine:
@@ -136,7 +150,11 @@ def serving(options: FakeOptions, host: str = "127.0.0.1") -> Iterator[Endpoint]
         try:
             yield _endpoint(host, _listening_port(process))
         finally:
-            process.kill()
+            process.terminate()  # it writes its true times
+            try:
+                process.wait(END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def command(options: FakeOptions, host: str, port: int) -> tuple[str, ...]:

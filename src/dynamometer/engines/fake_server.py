@@ -141,7 +141,7 @@ class Server:
     def serve(self) -> None:
         """Serve until killed. Waits by ``select`` on the epoll: to the microsecond, not to the millisecond."""
         self.epoll.register(self.listener, select.EPOLLIN)
-        due, monotonic_ns, heapreplace = self.due, time.monotonic_ns, heapq.heapreplace
+        due, monotonic_ns = self.due, time.monotonic_ns
         while True:
             wait = max(0.0, (due[0][0] - monotonic_ns()) / 1e9) if due else None
             if select.select([self.epoll], [], [], wait)[0]:
@@ -149,15 +149,9 @@ class Server:
                     self.on_socket(fd, mask)
             now = monotonic_ns()
             while due and due[0][0] <= now:
-                _, order, connection, answer = due[0]
-                following = next(answer, None) if connection.answer is answer else None
-                if following is not None:
-                    heapreplace(due, (following, order, connection, answer))
-                    continue
-                heapq.heappop(due)
+                _, _, connection, answer = heapq.heappop(due)
                 if connection.answer is answer:
-                    self.finish(connection)
-                    self.next_request(connection)
+                    self.advance(connection, answer)
 
     def on_socket(self, fd: int, mask: int) -> None:
         """A socket can be read or written, or is gone."""
@@ -269,6 +263,12 @@ class Server:
         match job.fault:
             case "status":
                 self.document(connection, self.settings.fault_status, {"error": {"message": "fake fault", "code": 1}})
+            case "rate_limit":
+                self.document(
+                    connection, 429, {"error": {"message": "too many requests", "code": 429}}, "Retry-After: 1"
+                )
+            case "redirect":
+                self.send(connection, head("307 Temporary Redirect", "text/html", 0, "Location: /elsewhere"))
             case "html":
                 self.send(connection, head("200 OK", "text/html", 30) + b"<html><body>Hi</body></html>\r\n")
             case "no_answer":
@@ -314,28 +314,61 @@ class Server:
 
     def stream(self, job: Job) -> Iterator[int]:
         """A streamed answer; yields when it wants to go on. A fault shows after half of the events."""
-        begin_ns = time.monotonic_ns()
-        self.send(job.connection, head("200 OK", "text/event-stream", None))
-        if job.chat:
-            self.event(job, {"role": "assistant", "content": ""})
-        jitter = random.Random(f"{self.settings.seed}-{job.number}-jitter")
-        endless = job.fault == "endless"
-        sent, index = 0, 0
-        while endless or (sent < job.tokens and job.fault != "empty"):
-            count = min(self.settings.tokens_per_event, 1 if endless else job.tokens - sent)
-            late_ms = jitter.uniform(0, self.settings.jitter_ms)
-            yield begin_ns + round((self.settings.ttft_ms + index * self.settings.itl_ms + late_ms) * MS)
-            if sent * 2 >= job.tokens and self.fault_within(job):
-                while True:  # stalled: never goes on
-                    yield time.monotonic_ns() + 3_600_000 * MS
-            text = " ".join(WORDS[(sent + offset) % len(WORDS)] for offset in range(count))
-            job.sends_ns.append(time.monotonic_ns())
-            self.event(job, {"content": f" {text}"})
-            sent, index = sent + count, index + 1
+        first_ns, step_ns = self.first_due(job), round(self.settings.itl_ms * MS)
+        role = self.event(job, {"role": "assistant", "content": ""}) if job.chat else b""
+        self.send(job.connection, head("200 OK", "text/event-stream", None) + role)
+        if self.settings.truth_file:
+            job.truth = Truth(job.received_ns, time.process_time_ns())
+            self.truths.append((job.id, job.truth))
+        jitter = random.Random(f"{self.settings.seed}-{job.number}-jitter") if self.settings.jitter_ms else None
+        endless, most = job.fault == "endless", 0 if job.fault == "empty" else job.tokens
+        whole = self.settings.tokens_per_event
+        events = [self.tokens(job, start, whole) for start in range(0, len(WORDS) * whole, whole)]
+        fault = job.fault
+        sent, due_ns = 0, first_ns
+        while endless or sent < most:
+            yield due_ns + round(jitter.uniform(0, self.settings.jitter_ms) * MS) if jitter else due_ns
+            if fault is not None and sent * 2 >= most:
+                if self.fault_within(job):
+                    while True:  # stalled: never goes on
+                        yield time.monotonic_ns() + 3_600_000 * MS
+                data, fault = self.faulty_tokens(job, sent), None
+            elif endless or sent + whole <= most:
+                data = events[sent // whole % len(WORDS)]
+            else:
+                data = self.tokens(job, sent, most - sent)
+            self.hand_over(job, data, due_ns)
+            sent += whole
+            due_ns += step_ns
         self.end_stream(job)
 
+    def first_due(self, job: Job) -> int:
+        """When the first event of a streamed answer that begins now is due.
+
+        With ``phased``, later by up to one ITL: every slot has its own place in the ITL on the clock, so that streams
+        are due one after the other, however their requests came.
+        """
+        first_ns = time.monotonic_ns() + round(self.settings.ttft_ms * MS)
+        step_ns, slots = round(self.settings.itl_ms * MS), self.settings.n_parallel
+        if not self.settings.phased or not step_ns:
+            return first_ns
+        place_ns = step_ns * (job.number % slots) // slots
+        return first_ns + (place_ns - first_ns) % step_ns
+
+    def hand_over(self, job: Job, data: bytes, due_ns: int) -> None:
+        """Send an event with tokens, and note its true times when they are kept."""
+        truth = job.truth
+        if truth is None:
+            self.send(job.connection, data)
+            return
+        truth.due_ns.append(due_ns)
+        truth.sends_ns.append(time.monotonic_ns())
+        self.send(job.connection, data)
+        truth.returns_ns.append(time.monotonic_ns())
+        truth.blocked += bool(job.connection.outbox)
+
     def fault_within(self, job: Job) -> bool:
-        """Faults shown in the middle of a stream. True when the stream shall stall."""
+        """Faults shown in the middle of a stream. True when the stream shall not go on."""
         match job.fault:
             case "drop":
                 self.close(job.connection)
@@ -343,25 +376,44 @@ class Server:
                 self.send(job.connection, chunk(b'data: {"choices": [{"del\n\n'))
             case "error_event":
                 self.send(job.connection, chunk(b'data: {"error": {"message": "fake fault", "code": 500}}\n\n'))
-            case "stall":
-                pass
+            case "after_finish":
+                self.send(job.connection, self.event(job, {}, job.finish))
             case _:
-                return False
+                pass
         return job.fault in {"stall", "drop"}
 
+    def faulty_tokens(self, job: Job, sent: int) -> bytes:
+        """The event in the middle of a stream, which some faults change."""
+        whole = min(self.settings.tokens_per_event, max(1, job.tokens - sent))
+        match job.fault:
+            case "huge_event":
+                return self.event(job, {"content": "x" * HUGE_EVENT_BYTES})
+            case "invalid_utf8":
+                event = event_bytes(self.event_value(job, {"content": "INVALID"}, None))
+                return chunk(event.replace(b"INVALID", b"\xff\xc3\x28\xed\xa0\x80"))
+            case _:
+                return self.tokens(job, sent, whole)
+
     def end_stream(self, job: Job) -> None:
-        """Finish reason, usage, end mark, last chunk; then the truth, when the client has it all."""
+        """Finish reason, usage, end mark, last chunk."""
         last = [event_bytes(self.event_value(job, {}, job.finish))]
         if job.usage:
             last.append(event_bytes({**self.event_value(job, {}, None), "choices": [], "usage": usage_of(job)}))
-        self.send(job.connection, chunk(b"".join([*last, b"data: [DONE]\n\n"])) + b"0\r\n\r\n")
-        if self.truth is not None:
-            line = {"id": job.id, "received_ns": job.received_ns, "sends_ns": job.sends_ns}
-            os.write(self.truth, json.dumps(line).encode() + b"\n")
+        last.append(b"data: [DONE]\n\n")
+        if job.fault == "after_finish":
+            last.append(event_bytes(self.event_value(job, {"content": " late"}, None)))
+        self.send(job.connection, chunk(b"".join(last)) + b"0\r\n\r\n")
+        if job.truth is not None:
+            job.truth.end_cpu_ns = time.process_time_ns()
 
-    def event(self, job: Job, delta: dict[str, str]) -> None:
-        """Send one event of a stream."""
-        self.send(job.connection, chunk(event_bytes(self.event_value(job, delta, None))))
+    def tokens(self, job: Job, start: int, count: int) -> bytes:
+        """The event with the ``count`` tokens from the ``start``-th."""
+        text = " ".join(WORDS[(start + offset) % len(WORDS)] for offset in range(count))
+        return self.event(job, {"content": f" {text}"})
+
+    def event(self, job: Job, delta: dict[str, str], finish: str | None = None) -> bytes:
+        """One event of a stream as it goes over the wire."""
+        return chunk(event_bytes(self.event_value(job, delta, finish)))
 
     def event_value(self, job: Job, delta: dict[str, str], finish: str | None) -> dict[str, Any]:
         """One event in the shape of the API."""
@@ -395,31 +447,32 @@ class Server:
         while True:
             yield time.monotonic_ns() + 3_600_000 * MS
 
-    def document(self, connection: Connection, status: int, value: dict[str, Any]) -> None:
-        """Send a JSON document."""
+    def document(self, connection: Connection, status: int, value: dict[str, Any], *lines: str) -> None:
+        """Send a JSON document, with further header lines."""
         content = json.dumps(value).encode()
-        self.send(connection, head(f"{status} X", "application/json", len(content)) + content)
+        self.send(connection, head(f"{status} X", "application/json", len(content), *lines) + content)
 
     def send(self, connection: Connection, data: bytes) -> None:
         """Send now what the socket takes, and the rest when it takes more."""
-        connection.outbox += data
-        self.flush(connection)
-
-    def flush(self, connection: Connection) -> None:
-        """Send what waits."""
-        if connection.sock.fileno() < 0:
+        if connection.outbox:
+            connection.outbox += data
             return
         try:
-            sent = connection.sock.send(connection.outbox) if connection.outbox else 0
+            sent = connection.sock.send(data)
         except BlockingIOError:
             sent = 0
         except OSError:
             self.close(connection)  # the client is gone
             return
-        waited = len(connection.outbox) > sent
-        del connection.outbox[:sent]
-        if waited or sent == 0:
-            self.epoll.modify(connection.sock, select.EPOLLIN | (select.EPOLLOUT if waited else 0))
+        if sent < len(data):
+            connection.outbox += data[sent:]
+            self.epoll.modify(connection.sock, select.EPOLLIN | select.EPOLLOUT)
+
+    def flush(self, connection: Connection) -> None:
+        """Send what waits."""
+        waiting, connection.outbox = connection.outbox, bytearray()
+        self.epoll.modify(connection.sock, select.EPOLLIN)
+        self.send(connection, bytes(waiting))
 
     def close(self, connection: Connection) -> None:
         """Close a connection and free what it holds."""
@@ -431,10 +484,10 @@ class Server:
             self.finish(connection)
 
 
-def head(status: str, content_type: str, length: int | None) -> bytes:
-    """Head of a response: with a length, or chunked."""
+def head(status: str, content_type: str, length: int | None, *lines: str) -> bytes:
+    """Head of a response: with a length, or chunked; with further header lines."""
     framing = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
-    return f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\n{framing}\r\n\r\n".encode()
+    return "\r\n".join([f"HTTP/1.1 {status}", f"Content-Type: {content_type}", framing, *lines, "", ""]).encode()
 
 
 def chunk(data: bytes) -> bytes:
@@ -449,7 +502,7 @@ def event_bytes(value: dict[str, Any]) -> bytes:
 
 def usage_of(job: Job) -> dict[str, int]:
     """Token counts of an answer."""
-    tokens = 0 if job.fault == "empty" else job.tokens
+    tokens = {"empty": 0, "wrong_usage": 3 * job.tokens}.get(job.fault or "", job.tokens)
     total = job.prompt_tokens + tokens
     return {"prompt_tokens": job.prompt_tokens, "completion_tokens": tokens, "total_tokens": total}
 
@@ -472,29 +525,65 @@ def leave_orphan(listener: socket.socket) -> None:
     os.wait()
 
 
+def listener_of(host: str, port: int) -> socket.socket:
+    """The socket to listen on: a new one, or the one with that descriptor."""
+    if host == "fd":
+        listener = socket.socket(fileno=port)
+    else:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=4096)
+    listener.setblocking(False)
+    return listener
+
+
+def obey_signals(*, ignore_sigterm: bool) -> None:
+    """SIGTERM and SIGINT raise Told, once."""
+
+    def end(_number: int, _frame: FrameType | None) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise Told
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if ignore_sigterm else end)
+    signal.signal(signal.SIGINT, end)
+
+
+def be_punctual(core: int | None) -> None:
+    """Wake on time, and on our own core when there is one."""
+    with suppress(OSError):  # without it, the kernel wakes us up to 50 µs late, which the true times show
+        TIMER_SLACK.write_text("1")
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    gc.freeze()
+    gc.disable()
+
+
 def main(argv: list[str]) -> int:
-    """Start as told, then serve until killed."""
+    """Start as told, then serve until told to end."""
     started_ns = time.monotonic_ns()
     host, port, text = argv
     settings = Settings(**json.loads(text))
-    if settings.ignore_sigterm:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    obey_signals(ignore_sigterm=settings.ignore_sigterm)
     for line in range(settings.log_kb):
         log(f"load {line:08d} ".ljust(1023, "."))
     if settings.fault == "start_failure":
         log("error: fake start failure: cannot load model")
         return START_FAILURE_CODE
     ballast = b"\x01" * (settings.allocate_mb * 1_000_000)
-    listener = socket.create_server(
-        (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=4096
-    )
-    listener.setblocking(False)
+    truth_file = Path(settings.truth_file).open("wb") if settings.truth_file else None
+    listener = listener_of(host, int(port))
     if settings.orphan:
         leave_orphan(listener)
-    log(f"fake engine listens on {host}:{listener.getsockname()[1]} with {len(ballast)} bytes of ballast")
-    gc.freeze()
-    gc.disable()
-    Server(listener, settings, started_ns).serve()
+    address = listener.getsockname()
+    log(f"fake engine listens on {address[0]}:{address[1]} with {len(ballast)} bytes of ballast")
+    be_punctual(settings.core)
+    server = Server(listener, settings, started_ns)
+    try:
+        server.serve()
+    except Told:
+        if truth_file is not None:
+            with truth_file:
+                truth_file.writelines(truth.line(request) for request, truth in server.truths)
     return 0
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from statistics import fmean
+from itertools import accumulate
 
 from dynamometer.domain.campaign import Thermal
 from dynamometer.domain.plan import RunRef
@@ -29,31 +28,51 @@ def total_pauses(runs: Iterable[RunRef], thermal: Thermal) -> float:
     return total
 
 
-@dataclass(slots=True)
-class Durations:
-    """Measured durations of attempts, by experiment; the mean of all stands in for an experiment not run yet."""
+class Forecast:
+    """Time left, from measured durations; an experiment not run yet is expected to take the mean of the others.
 
-    _of: dict[int, list[float]]
+    O(1) per finished run, whatever the length of the campaign.
+    """
 
-    def __init__(self) -> None:
-        self._of = defaultdict(list)
+    def __init__(self, runs: Sequence[RunRef], thermal: Thermal) -> None:
+        """``runs`` are to come, in this order."""
+        self._left = Counter(run.experiment for run in runs)
+        pauses = [pause_before(previous, run, thermal) for previous, run in zip((None, *runs), runs, strict=False)]
+        self._pauses = list(accumulate(reversed(pauses), initial=0.0))  # the last n pauses sum up to item n
+        self._to_come = len(runs)
+        self._measured: dict[int, tuple[int, float]] = {}
+        self._work_known = 0.0
+        self._runs_unknown = len(runs)
+        self._sum_of_means = 0.0
 
-    def add(self, experiment: int, seconds: float) -> None:
-        """One more measured run."""
-        self._of[experiment].append(seconds)
+    def measured(self, experiment: int, seconds: float) -> None:
+        """Learn from one more run of an experiment."""
+        count, total = self._measured.get(experiment, (0, 0.0))
+        left = self._left[experiment]
+        if count:
+            self._work_known -= left * total / count
+            self._sum_of_means -= total / count
+        else:
+            self._runs_unknown -= left
+        count, total = count + 1, total + seconds
+        self._measured[experiment] = count, total
+        self._work_known += left * total / count
+        self._sum_of_means += total / count
 
-    def expected(self, experiment: int) -> float | None:
-        """Seconds a run of this experiment will take; None while nothing was measured."""
-        if own := self._of.get(experiment):
-            return fmean(own)
-        everything = [seconds for measured in self._of.values() for seconds in measured]
-        return fmean(everything) if everything else None
+    def finished(self, experiment: int, seconds: float) -> None:
+        """The next run, which was one of this experiment, is over."""
+        count, total = self._measured.get(experiment, (0, 0.0))
+        if count:
+            self._work_known -= total / count
+        else:
+            self._runs_unknown -= 1
+        self._left[experiment] -= 1
+        self._to_come -= 1
+        self.measured(experiment, seconds)
 
-    def remaining(self, runs: Sequence[RunRef], thermal: Thermal) -> float | None:
-        """Seconds of these runs with their pauses; None while nothing was measured."""
-        means = {place: fmean(measured) for place, measured in self._of.items()}
-        if not means:
+    def seconds_left(self) -> float | None:
+        """Expected seconds of work and pauses to come; None while nothing was measured."""
+        if not self._measured:
             return None
-        typical = fmean(means.values())
-        work = sum(means.get(run.experiment, typical) for run in runs)
-        return work + total_pauses(runs, thermal)
+        typical = self._sum_of_means / len(self._measured)
+        return max(0.0, self._work_known + self._runs_unknown * typical) + self._pauses[self._to_come]
