@@ -5,6 +5,7 @@
     │   └── CampaignError        2   the campaign file does not say something that can be planned
     ├── DamageError              3   stored state is damaged (journal, record)
     ├── RunsFailed               4   the campaign ended, but some runs failed
+    ├── GateBroken               5   a limit given with --fail-on is broken
     ├── LockedError              6   another process owns the campaign
     ├── NotFoundError            7   no such campaign, file, run
     ├── PreconditionError        8   the machine lacks something (disk, engine, model, permission)
@@ -26,6 +27,7 @@ EXIT_CODES: dict[int, str] = {
     2: "usage: wrong option, or a campaign file with mistakes",
     3: "damage: stored state (journal, record) is corrupt",
     4: "finished, but some runs failed",
+    5: "a limit given with --fail-on is broken",
     6: "locked: another process owns the campaign",
     7: "not found: no such campaign, file or run",
     8: "precondition: something is missing (engine, model, disk space, permission, feature)",
@@ -91,6 +93,12 @@ class RunsFailed(DynoError):
     """A campaign came to its end, and not every run of it succeeded."""
 
     exit_code = 4
+
+
+class GateBroken(DynoError):
+    """A limit on a comparison does not hold; the comparison itself was made and printed."""
+
+    exit_code = 5
 
 
 class LockedError(DynoError):

@@ -36,6 +36,7 @@ from dynamometer.executors.base import Executor
 from dynamometer.executors.host import HostExecutor
 from dynamometer.executors.simulated import SimulatedExecutor
 from dynamometer.load.prompts import BUILTIN, SYNTHETIC
+from dynamometer.load.traces import parse_trace
 from dynamometer.plan.make import make_plan
 from dynamometer.plan.resume import Change, Remaining, compare_plans, remaining
 from dynamometer.sources import demo, local
@@ -167,7 +168,16 @@ def _planned(file: CampaignFile, base: Path, known: dict[str, Suite], flags: Map
     )
     campaign = resolved.campaign
     plan = make_plan(campaign, engines(), known, facts(campaign, base))
+    _check_traces(plan, base / campaign.io.config_dir)
     return Prepared(file.text, file.file, base, resolved, plan)
+
+
+def _check_traces(plan: Plan, folder: Path) -> None:
+    """Read every trace once. Raises NotFoundError for one that is not there, CampaignError for a wrong one."""
+    traces = (experiment.workload.load.trace for experiment in plan.experiments)
+    for trace in dict.fromkeys(trace for trace in traces if trace is not None):
+        raw, _ = read_source(str(folder / trace))
+        parse_trace(raw.decode("utf-8", "replace"), trace)
 
 
 def preferences() -> dict[str, Any]:
@@ -281,6 +291,28 @@ def check_runnable(plan: Plan) -> None:
         raise PreconditionError("\n".join(f"{name}: {reason}" for name, reason in missing.items()))
 
 
+def check_files(prepared: Prepared, experiments: Iterable[int]) -> None:
+    """Raise PreconditionError when weights or prompts of these experiments are not on this machine."""
+    places = places_of(prepared)
+    missing: dict[str, str | None] = {}
+    looked_at = {}
+    for index in experiments:
+        experiment = prepared.plan.experiments[index]
+        looked_at.setdefault((experiment.weights.ref, experiment.weights.file, experiment.workload.dataset), index)
+    for index in looked_at.values():
+        try:
+            found = places(index)
+        except PreconditionError as error:
+            missing.setdefault(error.message, error.hint)
+        else:
+            if found.dataset is not None and not Path(found.dataset).is_file():
+                missing.setdefault(f"there are no prompts at {found.dataset}", "see workload.dataset and io.config_dir")
+    if missing:
+        raise PreconditionError(
+            "\n".join(missing), hint="; ".join(dict.fromkeys(filter(None, missing.values()))) or None
+        )
+
+
 def executor_for(campaign: Campaign) -> Executor:
     """Where this campaign's runs are executed."""
     return SimulatedExecutor() if campaign.execution.mode == "simulated" else HostExecutor()
@@ -296,7 +328,9 @@ def places_of(prepared: Prepared) -> Callable[[int], Places]:
         dataset = experiment.workload.dataset
         simulated = prepared.campaign.execution.mode == "simulated"
         weights = None if simulated else str(local.locate(experiment.weights, base=prepared.base, cache_dir=cache))
-        return Places(weights, None if dataset in (BUILTIN, SYNTHETIC) else str(config / dataset))
+        trace = experiment.workload.load.trace
+        prompts = None if dataset in (BUILTIN, SYNTHETIC) else str(config / dataset)
+        return Places(weights, prompts, str(config / trace) if trace is not None else None)
 
     return places
 
@@ -342,6 +376,7 @@ class Hooks:
 def new_campaign(prepared: Prepared) -> CampaignFolder:
     """Make the folder of a new campaign."""
     check_runnable(prepared.plan)
+    check_files(prepared, range(len(prepared.plan.experiments)))
     now = datetime.now(UTC)
     return campaigns.create(prepared.results, prepared.campaign.name, prepared.text, prepared.plan, now)
 
@@ -377,6 +412,7 @@ def run(prepared: Prepared, folder: CampaignFolder, hooks: Hooks) -> tuple[Sessi
         if not session.remaining.runs:
             _settle(session)
             return session, None
+        check_files(prepared, {ref.experiment for _, ref in session.remaining.runs})
         for listener in hooks.listeners(session):
             journal.listen(listener)
         start = process_start(os.getpid()) or 0.0

@@ -30,7 +30,7 @@ def test_of_two_that_resume_at_once_one_runs_and_the_other_names_it(lab: Lab) ->
 
 
 def test_while_it_runs_everybody_may_look_and_a_second_run_is_refused(lab: Lab) -> None:
-    file = lab.file(cycles=1, options={"ttft_ms": 1500})
+    file = lab.file(cycles=1, loads=[1], options={"ttft_ms": [1, 60_000]})
     process = lab.start("campaign", "run", file, "-q")
     assert lab.until("done", 1, process)
     assert lab.until("started", 2, process)

@@ -23,6 +23,10 @@ CLIENT_LAG = 0.5
 client that comes to be a whole ITL late reads two events at once and loses the stamp of the first."""
 OTHERS = 0.2
 """Cores that others keep busy, above which they may change what is measured."""
+SEND_LATE_MS = 5.0
+"""Sends later than this (p99) have changed the load that was asked for."""
+RATE_KEPT = 0.99
+"""Share of the asked rate below which it was not kept."""
 MERGED = 0.05
 """Share of events that arrived in one read with another."""
 WATCHED = ("output_tok_s", "ttft_ms", "itl_ms", "e2e_ms")
@@ -140,6 +144,30 @@ def client_busy(row: Row) -> list[Doubt]:
     return [Doubt(code="client_saturated", message=message, hint="lower the concurrency, or give it a core of its own")]
 
 
+def late_sends(row: Row) -> list[Doubt]:
+    """An open loop did not keep to its schedule, so the load was another than the one asked for."""
+    clients = [run.record.client for run in row.runs]
+    late = [client for client in clients if (client.send_lateness_p99_ms or 0) > SEND_LATE_MS or client.held]
+    if not late:
+        return []
+    worst = max(late, key=lambda client: (client.unsent, client.send_lateness_p99_ms or 0))
+    asked, sent = worst.asked_per_s, worst.sent_per_s
+    parts = [f"p99 {worst.send_lateness_p99_ms or 0:.3g} ms after its time"]
+    if asked is not None and sent is not None and sent < RATE_KEPT * asked:
+        parts.insert(0, f"asked {asked:.4g} requests/s, sent {sent:.4g}")
+    if worst.held:
+        parts.append(f"{worst.held} requests were held while as many as max_in_flight were in flight")
+    if worst.unsent:
+        parts.append(f"{worst.unsent} of them never sent")
+    message = f"requests were sent late in {_of(len(late), row)}; at worst {', '.join(parts)}"
+    hint = (
+        "the engine does not keep up with this rate; E2E hides the wait, scheduled E2E and goodput do not"
+        if worst.held
+        else "lower the rate, or give the client a core of its own; scheduled E2E holds the wait"
+    )
+    return [Doubt(code="late_sends", message=message, hint=hint)]
+
+
 def client_late(row: Row) -> list[Doubt]:
     """The client read so late that it came near to losing stamps. Only kernel stamps tell how late a read is."""
     lags = []
@@ -177,6 +205,28 @@ def user_stamps(row: Row) -> list[Doubt]:
     return [Doubt(code="user_stamps", message=message, hint=hint)]
 
 
+def uncalibrated(row: Row) -> list[Doubt]:
+    """Nothing tells what the stamps of the client are worth on this machine."""
+    if not (count := sum(run.record.calibration is None and not run.record.simulated for run in row.runs)):
+        return []
+    message = f"no calibration of the client on the machine of {_of(count, row)}: the error of its stamps is not known"
+    return [Doubt(code="uncalibrated", message=message, hint="dyno calibrate, before the campaign")]
+
+
+def beyond_calibration(row: Row) -> list[Doubt]:
+    """The run was harder for the client than anything it was calibrated at."""
+    beyond = [r for run in row.runs if (r := run.record.calibration) is not None and not r.covered]
+    if not beyond:
+        return []
+    most = max(beyond, key=lambda ref: (ref.streams, ref.events_s))
+    message = (
+        f"{_of(len(beyond), row)} beyond the calibration of the client ({most.streams} streams, "
+        f"{most.events_s:.0f} events/s, {most.clock} stamps): the error of its stamps may be larger than that says"
+    )
+    hint = "dyno calibrate with more --streams, a higher --rate, or --user-stamps"
+    return [Doubt(code="beyond_calibration", message=message, hint=hint)]
+
+
 def clock_steps(row: Row) -> list[Doubt]:
     """The wall clock jumped, so some kernel stamps could not be used."""
     if not (steps := sum(run.record.client.clock_steps for run in row.runs)):
@@ -207,8 +257,20 @@ def short_output(row: Row) -> list[Doubt]:
         return []
     sent = sum(run.metrics.observed.requests for run in row.runs)
     asked = row.experiment.workload.max_output_tokens
-    message = f"{short} of {sent} answers have fewer than the {asked} tokens asked for, although ignore_eos is set"
+    wanted = f"the {asked} tokens" if isinstance(asked, int) else "the tokens"
+    message = f"{short} of {sent} answers have fewer than {wanted} asked for, although ignore_eos is set"
     return [Doubt(code="short_output", message=message, hint="rows with unlike token counts do not compare")]
+
+
+def usage_mismatch(row: Row) -> list[Doubt]:
+    """The server's counts and its events contradict each other."""
+    odd = sum(run.metrics.observed.mismatched for run in row.runs)
+    if not odd:
+        return []
+    good = sum(run.metrics.observed.requests - run.metrics.observed.errors for run in row.runs)
+    message = f"in {odd} of {good} answers the server's usage and its events tell different numbers of tokens"
+    hint = "figures take the usage; both are in samples.jsonl (usage, event_tokens, arrivals_ns)"
+    return [Doubt(code="usage_mismatch", message=message, hint=hint, metric="output_tok_s")]
 
 
 def cached_prompts(row: Row) -> list[Doubt]:
@@ -302,7 +364,9 @@ RULES: tuple[Rule, ...] = (
     too_few_cycles,
     unlike_cycles,
     errors,
+    late_sends,
     short_output,
+    usage_mismatch,
     cached_prompts,
     no_warmup,
     unsteady_warmup,
@@ -312,12 +376,14 @@ RULES: tuple[Rule, ...] = (
     client_late,
     merged_events,
     user_stamps,
+    beyond_calibration,
     clock_steps,
     host_busy,
     too_many_threads,
     mixed_energy,
     forced_bootstrap,
     few_samples,
+    uncalibrated,
 )
 """All rules, gravest first."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dynamometer.analysis.metrics import METRICS, Measured
 from dynamometer.analysis.samples import in_window, whole
+from dynamometer.domain.experiment import Workload
 from dynamometer.domain.record import Record, Sample
 
 
@@ -15,7 +16,7 @@ class Observed:
     """Counts over the samples of the window that doubts are made of."""
 
     requests: int
-    """Requests sent in the window."""
+    """Requests of the window."""
     errors: int
     """Of these, gone wrong."""
     events: int
@@ -24,10 +25,16 @@ class Observed:
     """Of these events, arrived in one read with another."""
     short: int
     """Whole answers with fewer tokens than asked although the end of text was to be ignored."""
+    mismatched: int
+    """Whole answers whose usage and events tell token counts that cannot both be true."""
     cached: int
     """Requests whose prompt a cache answered in part."""
     cached_tokens: int
     """Prompt tokens that caches answered."""
+    good: int
+    """Whole answers."""
+    output_tokens: int | None
+    """Tokens in them; None when the count of one is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +64,36 @@ def _observe(record: Record, samples: Sequence[Sample]) -> Observed:
     workload = record.experiment.workload
     sent, good = in_window(samples), whole(samples)
     cached = [s.usage.cached_tokens for s in sent if s.usage is not None and s.usage.cached_tokens]
-    asked = workload.max_output_tokens if workload.ignore_eos else 0
+    known = [tokens for sample in good if (tokens := sample.output_tokens) is not None]
     return Observed(
         requests=len(sent),
         errors=len(sent) - len(good),
         events=sum(len(sample.arrivals_ns) for sample in good),
         merged=sum(sample.merged for sample in good),
-        short=sum(sample.output_tokens is not None and sample.output_tokens < asked for sample in good),
+        short=sum(_is_short(sample, workload) for sample in good) if workload.ignore_eos else 0,
+        mismatched=sum(map(_is_mismatched, good)),
         cached=len(cached),
         cached_tokens=sum(cached),
+        good=len(good),
+        output_tokens=sum(known) if len(known) == len(good) else None,
     )
+
+
+def _is_short(sample: Sample, workload: Workload) -> bool:
+    fixed = workload.max_output_tokens if isinstance(workload.max_output_tokens, int) else None
+    asked = sample.max_tokens or fixed
+    return sample.output_tokens is not None and asked is not None and sample.output_tokens < asked
+
+
+def _is_mismatched(sample: Sample) -> bool:
+    """Fewer tokens in the usage than events with tokens, or another sum than that of the events' own counts.
+
+    A server may count the token that ended the text, which no event carries.
+    """
+    told = sample.usage.completion_tokens if sample.usage is not None else None
+    if told is None or not sample.arrivals_ns:
+        return False
+    if sample.event_tokens is None:
+        return told < len(sample.arrivals_ns)
+    unseen = told - sum(sample.event_tokens)
+    return unseen != 0 and not (unseen == 1 and sample.finish != "length")

@@ -29,6 +29,18 @@ def e2e_ms(sample: Sample) -> float | None:
     return (last - sample.sent_ns) / NS_PER_MS if last is not None else None
 
 
+def scheduled_e2e_ms(sample: Sample) -> float | None:
+    """The end of E2E minus the scheduled time; None in a closed loop, which has no schedule."""
+    latency, due_ns = e2e_ms(sample), sample.scheduled_ns
+    return latency + (sample.sent_ns - due_ns) / NS_PER_MS if latency is not None and due_ns is not None else None
+
+
+def scheduled_ttft_ms(sample: Sample) -> float | None:
+    """First event that carries a token minus the scheduled time; None in a closed loop."""
+    latency, due_ns = ttft_ms(sample), sample.scheduled_ns
+    return latency + (sample.sent_ns - due_ns) / NS_PER_MS if latency is not None and due_ns is not None else None
+
+
 def tpot_ms(sample: Sample) -> float | None:
     """(E2E - TTFT) / (tokens - 1); None for one token and for unknown counts."""
     tokens = sample.output_tokens

@@ -26,7 +26,8 @@ BOOTSTRAP_FROM = 10
 """Values from which the bootstrap is used."""
 RESAMPLES = 9999
 _CHUNK = 2_000_000
-_LARGEST_LOG = 700.0
+LARGEST_LOG = 700.0
+"""Logarithms beyond it have no number."""
 _NORMAL = NormalDist()
 
 
@@ -59,20 +60,24 @@ class Interval:
 def interval(values: Sequence[float], *, seed: int, force: Method | None = None, confidence: float = 0.95) -> Interval:
     """The estimate of ``values`` with its interval: none below 3 values, t below 10, BCa from 10 on.
 
-    ``force`` takes one method whatever the number. BCa is widened for small samples (see ``expanded``). Equal values
-    give no interval: they show no spread, which is not the same as certainty. Raises ValueError for no values at all.
+    ``force`` takes one method whatever the number. From 10 on BCa is widened for small samples (see ``expanded``);
+    below, nothing would make it honest. Equal values give no interval: they show no spread, which is not the same as
+    certainty. Raises ValueError for no values at all.
     """
     n = len(values)
     if n == 0:
         raise ValueError("no values, no interval")
     if min(values) == max(values) or n < FEWEST:
         reason = (
-            f"{_cycles(n)}, an interval takes {FEWEST}" if n < FEWEST else f"all {n} values are equal: no spread seen"
+            f"{cycles_in_words(n)}, an interval takes {FEWEST}"
+            if n < FEWEST
+            else f"all {n} values are equal: no spread seen"
         )
         return Interval(_centre(values), None, None, None, n, reason)
     if force == "bootstrap" or (force is None and n >= BOOTSTRAP_FROM):
-        bounds = bca_bootstrap(values, seed, confidence if force else expanded(confidence, n))
-        name = "bca-bootstrap" if force else "bca-bootstrap-expanded"
+        is_widened = n >= BOOTSTRAP_FROM
+        bounds = bca_bootstrap(values, seed, expanded(confidence, n) if is_widened else confidence)
+        name = "bca-bootstrap-expanded" if is_widened else "bca-bootstrap"
         bounds = Bounds(bounds.centre, bounds.low, bounds.high, f"{name} ({RESAMPLES} resamples, seed {seed})")
     else:
         bounds = student_t_log(values, confidence)
@@ -96,7 +101,7 @@ def student_t_log(values: Sequence[float], confidence: float = 0.95) -> Bounds:
     if min(values) <= 0:
         return _plain(values, confidence, "a value is not positive")
     logs = student_t([math.log(value) for value in values], confidence)
-    if max(abs(logs.low), abs(logs.high)) > _LARGEST_LOG:
+    if max(abs(logs.low), abs(logs.high)) > LARGEST_LOG:
         return _plain(values, confidence, "values too far apart")
     return Bounds(math.exp(logs.centre), math.exp(logs.low), math.exp(logs.high), "student-t-log")
 
@@ -116,16 +121,23 @@ def bca_bootstrap(values: Sequence[float], seed: int, confidence: float = 0.95, 
     if data.min() == data.max():
         return Bounds(mean, mean, mean, "bca-bootstrap")
     means = _resampled_means(data, seed, resamples)
-    below = (np.count_nonzero(means < mean) + np.count_nonzero(means <= mean)) / (2 * resamples)
-    bias = _NORMAL.inv_cdf(min(max(below, 0.5 / resamples), 1 - 0.5 / resamples))
     left_out = (data.sum() - data) / (len(data) - 1)
+    low, high = bca_bounds(means, mean, left_out, confidence)
+    return Bounds(mean, low, high, "bca-bootstrap")
+
+
+def bca_bounds(resampled: Floats, centre: float, left_out: Floats, confidence: float) -> tuple[float, float]:
+    """Bounds from estimates of resamples, the estimate itself, and the estimates with one value left out each."""
+    resamples = len(resampled)
+    below = (np.count_nonzero(resampled < centre) + np.count_nonzero(resampled <= centre)) / (2 * resamples)
+    bias = _NORMAL.inv_cdf(min(max(below, 0.5 / resamples), 1 - 0.5 / resamples))
     spread = left_out.mean() - left_out
     spread /= np.abs(spread).max() or 1.0  # the ratio below has no scale; tiny values must not underflow in it
     squares = float((spread**2).sum())
     acceleration = float((spread**3).sum()) / (6 * squares**1.5) if squares else 0.0
     tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [_adjusted(tail, bias, acceleration), _adjusted(1 - tail, bias, acceleration)])
-    return Bounds(mean, float(low), float(high), "bca-bootstrap")
+    low, high = np.quantile(resampled, [_adjusted(tail, bias, acceleration), _adjusted(1 - tail, bias, acceleration)])
+    return float(low), float(high)
 
 
 def expanded(confidence: float, n: int) -> float:
@@ -260,5 +272,6 @@ def _deviation(values: Sequence[float], mean: float) -> float:
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
-def _cycles(n: int) -> str:
+def cycles_in_words(n: int) -> str:
+    """``1 cycle``, ``3 cycles``."""
     return "1 cycle" if n == 1 else f"{n} cycles"

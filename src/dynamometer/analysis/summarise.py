@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import get_args
 
 from dynamometer.analysis.doubts import Row, Run, doubts_of
 from dynamometer.analysis.measure import RunMetrics
 from dynamometer.analysis.metrics import METRICS
 from dynamometer.analysis.stats import Method, interval
+from dynamometer.domain.calibration import CalibrationRef
 from dynamometer.domain.experiment import Experiment, load_label, run_id
 from dynamometer.domain.plan import Plan
 from dynamometer.domain.record import Record
@@ -28,6 +30,15 @@ METHODS: tuple[Method, ...] = get_args(Method)
 """What ``interval_method`` may be, beside None."""
 
 
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """A campaign in numbers, with the runs behind each row: what a comparison takes."""
+
+    summary: Summary
+    rows: tuple[Row, ...]
+    """In the order of ``summary.experiments``."""
+
+
 def summarise(
     plan: Plan,
     status: CampaignStatus,
@@ -37,6 +48,19 @@ def summarise(
     version: str,
     interval_method: str | None = None,
 ) -> Summary:
+    """What the records say together: the summary of ``analyse``."""
+    return analyse(plan, status, records, metrics, version=version, interval_method=interval_method).summary
+
+
+def analyse(
+    plan: Plan,
+    status: CampaignStatus,
+    records: Mapping[str, Record],
+    metrics: Mapping[str, RunMetrics],
+    *,
+    version: str,
+    interval_method: str | None = None,
+) -> Analysed:
     """What the records say together; works while the campaign runs, and with nothing at all.
 
     ``records`` and ``metrics`` are keyed by run id; a run counts when it is in both. Rows are the plan's experiments
@@ -46,16 +70,19 @@ def summarise(
     method = _method(interval_method)
     names = unique_names(plan.experiments)
     cycles = _cycles_of(plan)
-    rows = []
+    behind, rows = [], []
     for index, experiment in enumerate(plan.experiments):
         finished = tuple(
             Run(records[key], metrics[key])
             for cycle in cycles.get(index, ())
             if (key := run_id(experiment.id, cycle)) in records and key in metrics
         )
-        rows.append(_row(experiment, names[index], finished, cycles.get(index, ()), status, plan.campaign.seed, method))
+        runs = [run.metrics for run in finished]
+        found = tuple(estimate(metric.info, runs, seed=plan.campaign.seed, method=method) for metric in METRICS)
+        behind.append(Row(experiment, finished, found, len(cycles.get(index, ()))))
+        rows.append(_row(behind[-1], names[index], cycles.get(index, ()), status))
     used = [records[key] for key in plan.run_ids if key in records and key in metrics]
-    return Summary(
+    summary = Summary(
         campaign_id=status.campaign_id,
         name=plan.campaign.name,
         description=plan.campaign.description,
@@ -71,6 +98,7 @@ def summarise(
         created=status.created,
         version=version,
     )
+    return Analysed(summary, tuple(behind))
 
 
 def unique_names(experiments: Sequence[Experiment]) -> list[str]:
@@ -130,17 +158,8 @@ def _cycles_of(plan: Plan) -> dict[int, list[int]]:
     return {index: sorted(found) for index, found in cycles.items()}
 
 
-def _row(
-    experiment: Experiment,
-    name: str,
-    finished: tuple[Run, ...],
-    cycles: Sequence[int],
-    status: CampaignStatus,
-    seed: int,
-    method: Method | None,
-) -> ExperimentSummary:
-    runs = [run.metrics for run in finished]
-    estimates = tuple(estimate(metric.info, runs, seed=seed, method=method) for metric in METRICS)
+def _row(row: Row, name: str, cycles: Sequence[int], status: CampaignStatus) -> ExperimentSummary:
+    experiment = row.experiment
     states = (status.runs.get(run_id(experiment.id, cycle)) for cycle in cycles)
     return ExperimentSummary(
         experiment_id=experiment.id,
@@ -150,12 +169,12 @@ def _row(
         quant=experiment.weights.quant,
         load=load_label(experiment.workload.load),
         benchmark=experiment.workload.benchmark,
-        simulated=any(run.record.simulated for run in finished),
-        cycles_done=len(finished),
+        simulated=any(run.record.simulated for run in row.runs),
+        cycles_done=len(row.runs),
         cycles_planned=len(cycles),
         failed=sum(state is not None and state.state == "failed" for state in states),
-        estimates=estimates,
-        doubts=doubts_of(Row(experiment, finished, estimates, len(cycles))),
+        estimates=row.estimates,
+        doubts=doubts_of(row),
     )
 
 
@@ -223,6 +242,7 @@ def _provenance(records: Sequence[Record]) -> Provenance:
             f"{m.name}: {m.file or 'file unknown'}, sha256 {m.sha256 or 'unknown'}" for m in (r.model for r in records)
         ),
         clocks=_lines(f"{record.client.clock} arrival stamps" for record in records),
+        calibrations=_lines(_calibration(record.calibration) for record in records if not record.simulated),
         energy=_lines(
             f"{reading.kind} by {reading.source or reading.meter}" + (f", {reading.scope}" if reading.scope else "")
             if reading.value is not None
@@ -232,6 +252,16 @@ def _provenance(records: Sequence[Record]) -> Provenance:
             if reading.quantity == "energy"
         ),
         prompts=_lines(f"{record.dataset}, cycle {record.cycle}, sha256 {record.prompts_sha256}" for record in records),
+    )
+
+
+def _calibration(ref: CalibrationRef | None) -> str:
+    if ref is None:
+        return "none"
+    itl = "n/a" if ref.itl_error_p99_ms is None else f"{ref.itl_error_p99_ms:.3f} ms"
+    return (
+        f"{ref.id}, {ref.at}: p99 error of TTFT {ref.ttft_error_p99_ms:.3f} ms, of ITL {itl} "
+        f"at {ref.streams} streams, {ref.events_s:.0f} events/s, {ref.clock} stamps"
     )
 
 

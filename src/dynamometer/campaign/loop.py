@@ -37,6 +37,7 @@ class Places:
 
     weights: str | None
     dataset: str | None
+    trace: str | None = None
 
 
 class Stopped(Exception):
@@ -168,6 +169,7 @@ class Loop:
             experiment=experiment,
             weights_path=places.weights,
             dataset_path=places.dataset,
+            trace_path=places.trace,
             timeout_s=campaign.execution.timeout,
             energy_source=campaign.energy.source,
         )

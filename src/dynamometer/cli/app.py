@@ -8,12 +8,14 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from dynamometer import __version__
+from dynamometer.cli import readers
 from dynamometer.cli.lazy import Lazy, LazyGroup
 from dynamometer.errors import EXIT_CODES, CampaignError, DynoError
 
@@ -40,6 +42,8 @@ COMMANDS = {
     "model": Lazy(f"{_CLI}.app:model", "Demo models."),
     "config": Lazy(f"{_CLI}.app:config", "Help for writing campaign files."),
     "doctor": Lazy(f"{_CLI}.doctor:command", "Check what this machine can run and measure."),
+    "calibrate": Lazy(f"{_CLI}.calibrate:command", "Measure the error of our own client on this machine."),
+    "mock": Lazy(f"{_CLI}.mock:command", "Answer like an OpenAI-compatible server, for tests."),
     "index": Lazy(f"{_CLI}.index:command", "Rebuild the index behind 'campaign list'."),
     "completion": Lazy(f"{_CLI}.completion:command", "Print shell completion for bash, zsh or fish."),
     "version": Lazy(f"{_CLI}.version:command", "Print versions, for bug reports."),
@@ -90,16 +94,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DynoError as error:
         _say(error, as_json)
         return error.exit_code
-    except (BrokenPipeError, SystemExit) as error:
-        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+    except SystemExit as error:
+        if not isinstance(error.__context__, BrokenPipeError):
             raise
-        # Whoever read our output (| head) has enough; Click makes exit code 1 of that. Python would complain at exit
-        # when it flushes what is left.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        readers.drop_output(error.__context__)  # Click makes exit code 1 of a reader that has enough (| head)
         return 0
     except Exception as error:
-        path = _bug_report()
-        LOG.exception("dyno %s", shlex.join(arguments))
+        with _bug_report() as path:
+            LOG.exception("dyno %s", shlex.join(arguments))
         _say_bug(error, path, as_json)
         return DynoError.exit_code
     return result if isinstance(result, int) else 0
@@ -143,14 +145,21 @@ def _say_json(document: dict[str, Any]) -> None:
     click.echo(json.dumps({"schema_version": 1, "error": document}, ensure_ascii=False), err=True)
 
 
-def _bug_report() -> str:
-    """Have what is logged next go into a file that can be pasted into an issue; returns its path."""
+@contextmanager
+def _bug_report() -> Iterator[str]:
+    """Have what is logged in the block go into a file, and nowhere else, that can be pasted into an issue."""
     descriptor, path = tempfile.mkstemp(prefix="dyno-bug-", suffix=".md")
     os.close(descriptor)
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter(f"# dyno {__version__}, Python {sys.version}\n\n%(message)s"))
-    LOG.handlers, LOG.propagate = [handler], False
-    return path
+    LOG.addHandler(handler)
+    LOG.propagate = False
+    try:
+        yield path
+    finally:
+        LOG.removeHandler(handler)
+        LOG.propagate = True
+        handler.close()
 
 
 def _say_bug(error: Exception, path: str, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from dynamometer.cli import readers
 from dynamometer.domain.event import (
     AttemptFailed,
     Claimed,
@@ -150,11 +151,15 @@ class Display(AbstractContextManager["Display"]):
     def say(self, sentence: str, style: str = "") -> None:
         """A line above the progress."""
         if not self._quiet:
-            self._console.print(Text(sentence, style=STYLES.get(style, style)), soft_wrap=True)
+            self._print(Text(sentence, style=STYLES.get(style, style)))
 
     def must_say(self, sentence: str) -> None:
         """A line that is shown even when quiet."""
-        self._console.print(Text(sentence), soft_wrap=True)
+        self._print(Text(sentence))
+
+    def _print(self, text: Text) -> None:
+        with readers.may_leave():
+            self._console.print(text, soft_wrap=True)
 
     def listener(self, story: Story) -> Callable[[Stamped], None]:
         """Begin to show a campaign."""
@@ -201,4 +206,5 @@ class Display(AbstractContextManager["Display"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._progress is not None:
-            self._progress.stop()
+            with readers.may_leave():
+                self._progress.stop()

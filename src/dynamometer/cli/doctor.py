@@ -12,12 +12,16 @@ from pathlib import Path
 
 import click
 
+from dynamometer import __version__
+from dynamometer.cli.calibrate import in_words
 from dynamometer.cli.options import colour_option, json_option, print_json, use_colour
 from dynamometer.client.stamps import KernelStamps
 from dynamometer.domain.units import human_bytes
 from dynamometer.engines import ENGINES, broken_plugins
+from dynamometer.errors import DamageError
 from dynamometer.meters import rapl
 from dynamometer.sources import demo
+from dynamometer.store.calibrations import default_state, read_calibration
 from dynamometer.wiring import home
 from dynamometer.worker.facts import host_facts
 
@@ -75,6 +79,7 @@ def findings_of_host() -> Iterator[Finding]:
         "from the kernel (SO_TIMESTAMPNS)" if stamps else "from user space: the kernel gives none here",
         None if stamps else "latencies carry the delay of our own wake-up",
     )
+    yield _calibration(host.fingerprint)
     missing = rapl.missing()
     yield Finding("energy", missing is None, "RAPL" if missing is None else f"n/a: {missing}")
     for name in demo.DEMO_MODELS:
@@ -97,6 +102,16 @@ def _engines() -> Iterator[Finding]:
         yield Finding(f"engine {name}", reason is None, reason or f"ready{f', version {version}' if version else ''}")
     for name, problem in broken_plugins().items():
         yield Finding(f"plugin {name}", False, f"broken: {problem}")
+
+
+def _calibration(fingerprint: str) -> Finding:
+    try:
+        found = read_calibration(default_state(), fingerprint, __version__)
+    except DamageError as error:
+        return Finding("calibration", False, error.message, error.hint)
+    if found is None:
+        return Finding("calibration", None, "none of this machine and version", "dyno calibrate; records then cite it")
+    return Finding("calibration", True, in_words(found))
 
 
 def _folder(label: str, folder: Path) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from dynamometer.domain.experiment import Workload
 from dynamometer.domain.plan import Plan
 from dynamometer.domain.units import human_bytes, human_duration
 from dynamometer.plan.estimate import total_pauses
@@ -28,7 +29,7 @@ def plan_lines(plan: Plan, resolved: Resolved, *, everything: bool = False) -> I
     for experiment in shown:
         size = human_bytes(experiment.weights.size_bytes) if experiment.weights.size_bytes else "size unknown"
         workload = experiment.workload
-        until = f"{workload.requests} requests" if workload.requests else f"{workload.duration_s:g} s"
+        until = _until(workload)
         yield (
             f"  {experiment.id}  {experiment.name:<{width}}  {size}, {until}, "
             f"{workload.max_input_tokens} -> {workload.max_output_tokens} tokens"
@@ -46,6 +47,12 @@ def plan_lines(plan: Plan, resolved: Resolved, *, everything: bool = False) -> I
             yield f"  {item.where}{line}: {item.what}"
     yield ""
     yield from _costs(plan)
+
+
+def _until(workload: Workload) -> str:
+    if workload.requests:
+        return f"{workload.requests} requests"
+    return f"{workload.duration_s:g} s" if workload.duration_s else "the whole trace"
 
 
 def _section(title: str, rows: list[tuple[str, str, int]]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from dynamometer import wiring
 from dynamometer.campaign.stop import listening
+from dynamometer.cli import readers
 from dynamometer.cli.display import Display, JsonLines, Log, Story
 from dynamometer.cli.options import interactive, use_colour
 from dynamometer.cli.results import print_report, write_report_page
@@ -109,15 +110,15 @@ def _finish(session: Session, closed: Closed | None, number: str | None, manner:
     root = session.folder.root
     results = wiring.summary_of(root)
     page = write_report_page(session.folder, results.summary)
-    if manner.as_json:
-        click.echo(
-            json.dumps({"event": "summary", "summary": results.summary.model_dump(mode="json")}, allow_nan=False)
-        )
-    else:
-        print_report(results, manner.colour)
-        if closed is None:
-            click.echo(_nothing_left(session), err=True)
-        click.echo(f"report: {page}")
+    with readers.may_leave():
+        if manner.as_json:
+            summary = results.summary.model_dump(mode="json")
+            click.echo(json.dumps({"event": "summary", "summary": summary}, allow_nan=False))
+        else:
+            print_report(results, manner.colour)
+            if closed is None:
+                click.echo(_nothing_left(session), err=True)
+            click.echo(f"report: {page}")
     if closed is not None and closed.state == "interrupted":
         kind = Interrupted if number == "SIGINT" else Terminated
         raise kind(closed.reason, hint=f"go on with: {resume_words}")

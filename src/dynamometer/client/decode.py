@@ -1,5 +1,7 @@
 """A raw exchange becomes a sample. Pure, and only after the run: which events carried tokens, how many, when.
 
+OpenAI's APIs stream server-sent events. Ollama's own streams JSON objects, one per line; what we know of it is the
+contract of its official client (PyPI ``ollama`` 0.6.3), and this was not verified against a real Ollama.
 Not tokens: events that name only a role, empty ones, usage, comments, whatever follows ``[DONE]``. Reasoning text is
 output like any other. Each event's arrival is that of the read that brought its end.
 """
@@ -9,19 +11,21 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
 from dynamometer.client.exchange import Exchange
 from dynamometer.client.message import Message, read_message
-from dynamometer.client.sse import Event, events, looks_like_events
+from dynamometer.client.sse import Event, events, lines, looks_like_events
 from dynamometer.domain.record import ErrorKind, Sample, Usage
+from dynamometer.domain.wire import Api
 
 DONE = "[DONE]"
 _DETAIL = 300
 _TEXTS = ("content", "reasoning_content", "reasoning")
+_STREAMS = {"chat": "text/event-stream", "completions": "text/event-stream", "ollama": "application/x-ndjson"}
 
 Phase = Literal["cold", "warmup", "window"]
 
@@ -47,8 +51,16 @@ class _Answer:
             self.error, self.detail = kind, _clean(detail[:_DETAIL])
 
 
-def decode(exchange: Exchange, *, streaming: bool, phase: Phase = "window", prompt_chars: int = 0) -> Sample:
-    """The sample of one exchange, for both OpenAI APIs (chat, completions).
+def decode(
+    exchange: Exchange,
+    *,
+    streaming: bool,
+    api: Api = "chat",
+    phase: Phase = "window",
+    prompt_chars: int = 0,
+    max_tokens: int | None = None,
+) -> Sample:
+    """The sample of one exchange by one of the APIs.
 
     An answer that was not streamed has no arrivals: no TTFT and no ITL can be told, only its end.
     """
@@ -57,7 +69,7 @@ def decode(exchange: Exchange, *, streaming: bool, phase: Phase = "window", prom
     if not exchange.pieces:
         _judge_silence(exchange, answer)
     else:
-        _read(message, answer, streaming=streaming)
+        _read(message, answer, streaming=streaming, api=api)
         _judge_end(exchange, message, answer, streaming=streaming)
     if answer.reads and answer.usage and answer.usage.completion_tokens == 0:
         answer.usage = answer.usage.model_copy(update={"completion_tokens": None})  # tokens came: zero is no count
@@ -65,6 +77,7 @@ def decode(exchange: Exchange, *, streaming: bool, phase: Phase = "window", prom
     return Sample(
         id=exchange.id,
         phase=phase,
+        scheduled_ns=exchange.scheduled_ns,
         sent_ns=exchange.sent_ns,
         ended_ns=exchange.pieces[-1].arrival_ns if exchange.pieces else None,
         arrivals_ns=tuple(message.arrivals_ns[read] for read in answer.reads),
@@ -72,6 +85,7 @@ def decode(exchange: Exchange, *, streaming: bool, phase: Phase = "window", prom
         merged=sum(count for count in shared.values() if count > 1),
         resent=exchange.resent,
         prompt_chars=prompt_chars,
+        max_tokens=max_tokens,
         text_chars=answer.text_chars,
         usage=answer.usage,
         timings=answer.timings,
@@ -104,6 +118,9 @@ def event_tokens(counts: list[int | None], totals: list[int | None], usage: Usag
 
 
 def _judge_silence(exchange: Exchange, answer: _Answer) -> None:
+    if exchange.end == "unsent":
+        answer.fail("unsent", "held until the end of the window: as many requests as max_in_flight were in flight")
+        return
     kinds: dict[str, ErrorKind] = {"refused": "refused", "timeout": "timeout", "stopped": "timeout"}
     answer.fail(kinds.get(exchange.end, "connection"), exchange.detail or "closed without an answer")
 
@@ -126,40 +143,84 @@ def _judge_end(exchange: Exchange, message: Message, answer: _Answer, *, streami
         answer.fail("empty", "no output token")
 
 
-def _read(message: Message, answer: _Answer, *, streaming: bool) -> None:
+def _read(message: Message, answer: _Answer, *, streaming: bool, api: Api) -> None:
     if message.problem:
         answer.fail("bad_response", message.problem)
     if message.status is None:
         return
     if message.status != 200:
-        answer.fail("http_status", f"{message.status}: {_excerpt(message.body)}")
+        where = f"redirect to {message.location}, not followed; " if message.location else ""
+        answer.fail("http_status", f"{message.status}: {where}{_excerpt(message.body)}")
         return
-    is_stream = message.content_type == "text/event-stream" or (
-        not message.content_type and looks_like_events(message.body)
+    wanted = _STREAMS[api]
+    is_stream = message.content_type == wanted or (
+        not message.content_type and looks_like_events(message.body) and api != "ollama"
     )
     if streaming and is_stream:
-        for event in events(message.body):
-            _read_event(event, message, answer)
-            if answer.done or answer.error:
-                return
+        _read_stream(message, answer, api)
     elif streaming or is_stream:
-        wanted = "an event stream" if streaming else "JSON"
-        answer.fail("bad_response", f"asked for {wanted}, got {message.content_type}: {_excerpt(message.body)}")
+        asked = f"a stream ({wanted})" if streaming else "JSON"
+        answer.fail("bad_response", f"asked for {asked}, got {message.content_type}: {_excerpt(message.body)}")
     elif message.complete:
-        _read_document(message, answer)
+        _read_document(message, answer, api)
+
+
+def _read_stream(message: Message, answer: _Answer, api: Api) -> None:
+    for event in _json_lines(message.body) if api == "ollama" else events(message.body):
+        if api == "ollama":
+            _read_line(event, message, answer)
+        else:
+            _read_event(event, message, answer)
+        if answer.done or answer.error:
+            return
+
+
+def _json_lines(body: bytes) -> Iterator[Event]:
+    """The lines of a body that are not empty."""
+    for line, end in lines(body):
+        if line.strip():
+            yield Event(line.decode("utf-8", "replace"), "", end)
+
+
+def _read_line(event: Event, message: Message, answer: _Answer) -> None:
+    """One object of Ollama's stream."""
+    value = _object_of(event, message, answer)
+    if value is None:
+        return
+    text = _note_ollama(value, answer)
+    if text:
+        answer.reads.append(message.read_of(event.end))
+        answer.counts.append(None)
+        answer.totals.append(None)
+
+
+def _note_ollama(value: dict[str, Any], answer: _Answer) -> str:
+    """The text of one of Ollama's objects; of the last one also its counts, its timings and why it ended."""
+    texts = (value.get("thinking"), value.get("response"))
+    text = "".join(part for part in texts if isinstance(part, str))
+    answer.text_chars += len(text)
+    if value.get("done") is True:
+        answer.done = True
+        counts = Usage(
+            prompt_tokens=_count(value.get("prompt_eval_count")), completion_tokens=_count(value.get("eval_count"))
+        )
+        answer.usage = counts if counts != Usage() else None
+        answer.timings = {key: value[key] for key in _OLLAMA_TIMINGS if _is_number(value.get(key))}
+        reason = value.get("done_reason")
+        answer.finish = _clean(reason) if isinstance(reason, str) else None
+    return text
+
+
+_OLLAMA_TIMINGS = ("total_duration", "load_duration", "prompt_eval_duration", "eval_duration")
+"""Nanoseconds."""
 
 
 def _read_event(event: Event, message: Message, answer: _Answer) -> None:
     if event.data.strip() == DONE:
         answer.done = True
         return
-    value = _json_object(event.data)
-    if event.kind == "error" or (value is not None and value.get("error")):
-        answer.fail("stream_error", _error_text(value, event.data))
-        return
+    value = _object_of(event, message, answer)
     if value is None:
-        if event.end < len(message.body) or message.complete:  # else the connection was cut within it
-            answer.fail("bad_response", f"event is not a JSON object: {event.data}")
         return
     _note_facts(value, answer)
     choice = _first_choice(value)
@@ -171,7 +232,19 @@ def _read_event(event: Event, message: Message, answer: _Answer) -> None:
         answer.totals.append(_count((answer.timings or {}).get("predicted_n")) if "timings" in value else None)
 
 
-def _read_document(message: Message, answer: _Answer) -> None:
+def _object_of(event: Event, message: Message, answer: _Answer) -> dict[str, Any] | None:
+    """The object of an event; None, and what is wrong noted, when it is an error or none."""
+    value = _json_object(event.data)
+    if event.kind == "error" or (value is not None and value.get("error")):
+        answer.fail("stream_error", _error_text(value, event.data))
+        return None
+    cut_off = event.end == len(message.body) and not message.complete
+    if value is None and not cut_off:
+        answer.fail("bad_response", f"event is not a JSON object: {event.data}")
+    return value
+
+
+def _read_document(message: Message, answer: _Answer, api: Api) -> None:
     """An answer in one JSON document."""
     text = message.body.decode("utf-8", "replace")
     value = _json_object(text)
@@ -179,6 +252,8 @@ def _read_document(message: Message, answer: _Answer) -> None:
         answer.fail("bad_response", f"not a JSON object: {text}")
     elif value.get("error"):
         answer.fail("bad_response", _error_text(value, text))
+    elif api == "ollama":
+        _note_ollama(value, answer)
     else:
         _note_facts(value, answer)
         choice = _first_choice(value)

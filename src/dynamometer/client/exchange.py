@@ -7,10 +7,10 @@ from typing import Literal
 
 from dynamometer.domain.record import ClientHealth, Window
 
-End = Literal["complete", "closed", "reset", "refused", "malformed", "timeout", "oversize", "stopped"]
+End = Literal["complete", "closed", "reset", "refused", "malformed", "timeout", "oversize", "stopped", "unsent"]
 """How an exchange ended. complete: the framing says so. closed: the server closed the connection. reset: it was
 reset. refused: no connection. malformed: not HTTP. timeout: its time was up. oversize: more bytes than allowed.
-stopped: the whole measurement was told to stop."""
+stopped: the whole measurement was told to stop. unsent: it was due while too many were in flight, until the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class Exchange:
 
     id: str
     sent_ns: int
-    """When the last byte was handed to the kernel; for a refused one, when the connection was asked for."""
+    """When the last byte was handed to the kernel; for a refused one, when the connection was asked for; for one that
+    was never sent, when it was given up."""
     pieces: tuple[Piece, ...]
     """What arrived, in order; empty when nothing did."""
     end: End
@@ -46,6 +47,8 @@ class Exchange:
     """What the system said of a connection that failed."""
     resent: bool = False
     """Sent a second time, because the server had closed the kept-alive connection and answered nothing."""
+    scheduled_ns: int | None = None
+    """When it was due; None in a closed loop."""
 
 
 @dataclass(frozen=True, slots=True)

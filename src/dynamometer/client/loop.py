@@ -7,6 +7,7 @@ import os
 import select
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,18 +18,23 @@ from dynamometer.client.clock import RawRead, Wakes
 from dynamometer.client.exchange import End, Request
 from dynamometer.client.framing import Framing, MalformedError
 from dynamometer.client.stamps import ANCILLARY_BYTES, Address, open_socket
+from dynamometer.client.timer import Timer
+from dynamometer.load.arrivals import Pace
 from dynamometer.load.stops import Progress
 
 READ_BYTES = 65_536
 TICK_NS = 50_000_000
 """How often time limits are looked at, and how long a slot rests after a lost connection or a status other than 200:
 a server that cannot answer is not asked in a tight loop."""
+PAUSE_READS = 64
+"""Reads of an open loop between two looks at what is due: a crowd of answers must not delay what is to be sent."""
+NEVER_NS = 2**62
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _DROPPED: frozenset[End] = frozenset({"refused", "reset", "closed"})
 
 
 class Stop(Protocol):
-    """Decides whether one more request is sent. Pure; asked right before each request."""
+    """Decides whether one more request is sent. Pure; a closed loop asks right before each request."""
 
     @property
     def duration_ns(self) -> int | None:
@@ -65,6 +71,7 @@ class RawExchange:
     detail: str = ""
     ended_ns: int = 0
     resent: bool = False
+    scheduled_ns: int | None = None
 
     def raw_reads(self) -> tuple[RawRead, ...]:
         """The reads without their bytes."""
@@ -88,23 +95,45 @@ class _Slot:
 
 
 class Loop:
-    """Keeps ``slots`` requests in flight until ``stop`` says enough, then waits for those still in flight.
+    """Begins requests as ``pace`` says, at most ``slots`` at once, then waits for those still in flight.
+
+    A closed loop begins each of its slots once and sends another request on it whenever one ends, until ``stop`` says
+    enough. An open loop sends each request when it is due, on whatever slot is free; when none is, the request is held
+    until one becomes free, and what is still held when the window's duration is over is never sent.
 
     ``t_send`` is read right before the call that hands over the last bytes: after it, the scheduler may already have
     given our core to the server that the bytes woke, and TTFT would be too short.
     """
 
     def __init__(
-        self, address: Address, requests: Iterator[Request], slots: int, stop: Stop, limits: Limits, *, stamped: bool
+        self,
+        address: Address,
+        requests: Iterator[Request],
+        pace: Pace,
+        stop: Stop,
+        limits: Limits,
+        *,
+        slots: int,
+        connect: int,
+        stamped: bool,
     ) -> None:
         self._family, self._address = address
         self._requests = requests
+        self._begins = pace.begins_ns
+        self._open = pace.open_loop
+        self._connect_ahead = connect
         self._stop = stop
         self._limits = limits
         self._stamped = stamped
         self._slots = [_Slot() for _ in range(slots)]
         self._by_fd: dict[int, _Slot] = {}
+        self._free = deque(reversed(self._slots))
+        self._begun = 0
+        self._next_ns = NEVER_NS
+        self._full = False
         self._epoll = select.epoll()
+        self._timer = Timer()
+        self._epoll.register(self._timer, _IN | select.EPOLLET)
         self._clock: tuple[list[int], list[int], list[int]] = ([], [], [])
         self._wake = -1
         self._latencies: list[int] = []
@@ -121,6 +150,7 @@ class Loop:
         self.end_ns = 0
         self.cpu_ns = 0
         self.gave_up: str | None = None
+        self.held = 0
 
     def run(self, on_open: Callable[[], None], on_close: Callable[[], None]) -> None:
         """Connect, open the window, drive, close the window. Whatever a signal handler raises passes through."""
@@ -139,9 +169,9 @@ class Loop:
         return Wakes(*self._clock)
 
     def _connect_all(self) -> None:
-        """Open every connection before the window. One that fails is tried again, and counted, when it is needed."""
+        """Open connections before the window. One that fails is tried again, and counted, when it is needed."""
         self._reached_ns = time.monotonic_ns()
-        for slot in self._slots:
+        for slot in self._slots[: self._connect_ahead]:
             self._connect(slot)
         until_ns = self._reached_ns + self._limits.unreachable_ns
         while time.monotonic_ns() < until_ns and any(slot.sock and not slot.connected for slot in self._slots):
@@ -152,33 +182,76 @@ class Loop:
         self._cpu_ns = time.thread_time_ns()
         self.begin_ns = self._reached_ns = time.monotonic_ns()
         self._tick(self.begin_ns)
-        for slot in self._slots:
-            self._next(slot)
-        while self._in_flight or any(slot.resume_ns is not None for slot in self._slots):
+        self._begin_due(self.begin_ns)
+        while self._in_flight or self._waits():
             self._turn()
         self._close_window(max((exchange.ended_ns for exchange in self.exchanges), default=self.begin_ns))
+        if self._open:
+            self._give_up_unsent()
+
+    def _waits(self) -> bool:
+        """Whether there will be requests although none is in flight."""
+        due = self._more and self._begun < len(self._begins)
+        return due or any(slot.resume_ns is not None for slot in self._slots)
+
+    def _begin_due(self, now: int) -> None:
+        """Begin what is due, and set the timer to what comes next."""
+        while self._more and self._begun < len(self._begins):
+            due_ns = self.begin_ns + self._begins[self._begun]
+            if due_ns > now:
+                self._next_ns = due_ns
+                self._timer.set(due_ns)
+                return
+            if not self._free:
+                self._full = True
+                break
+            self._begun += 1
+            self._next(self._free.pop(), due_ns)
+            now = time.monotonic_ns()
+        self._next_ns = NEVER_NS
+
+    def _set_free(self, slot: _Slot, now: int) -> None:
+        """A slot of an open loop is free: for what is held, else for what comes; connected ones are taken first."""
+        if slot.connected:
+            self._free.append(slot)
+        else:
+            self._free.appendleft(slot)
+        if self._full:
+            self._full, begun = False, self._begun
+            self._begin_due(now)
+            self.held += self._begun - begun
+
+    def _give_up_unsent(self) -> None:
+        """Keep what was due and never sent: to leave it out would make a slow server look fast."""
+        for begins_ns, request in zip(self._begins[self._begun :], self._requests, strict=False):
+            due_ns = self.begin_ns + begins_ns
+            self.exchanges.append(RawExchange(request, due_ns, max(due_ns, self.end_ns), scheduled_ns=due_ns))
+            self.exchanges[-1].end = "unsent"
+            self.held += 1
 
     def _turn(self) -> None:
         """Serve what comes until the next tick. The hot path."""
         poll, by_fd, monotonic_ns, wall_ns = self._epoll.poll, self._by_fd, time.monotonic_ns, time.time_ns
         before_list, wall_list, after_list = self._clock
-        most = len(self._slots) + 1
+        most = PAUSE_READS if self._open else len(self._slots) + 1
         now = monotonic_ns()
-        while self._in_flight and now < self._due_ns:
+        while now < self._due_ns and (self._in_flight or self._waits()):
             ready = poll((self._due_ns - now) / 1e9, most)
             before, wall, now = monotonic_ns(), wall_ns(), monotonic_ns()
             before_list.append(before)
             wall_list.append(wall)
             after_list.append(now)
             self._wake += 1
+            if now >= self._next_ns:
+                self._begin_due(now)
             for fd, mask in ready:
-                slot = by_fd[fd]
+                slot = by_fd.get(fd)
+                if slot is None:  # the timer
+                    continue
                 if mask & _OUT or not slot.connected:
                     self._writable(slot)
                 else:
                     self._readable(slot)
-        if not self._in_flight and any(slot.resume_ns is not None for slot in self._slots):
-            time.sleep(max(0, self._due_ns - now) / 1e9)
         self._tick(monotonic_ns())
 
     def _readable(self, slot: _Slot) -> None:
@@ -244,15 +317,16 @@ class Loop:
             slot.mask = mask
             self._epoll.modify(sock, mask)
 
-    def _next(self, slot: _Slot) -> None:
+    def _next(self, slot: _Slot, due_ns: int | None = None) -> None:
         """Send the next request on this slot, if there is to be one."""
         now = time.monotonic_ns()
-        self._more = self._more and self._stop.more(Progress(len(self.exchanges), now - self.begin_ns, self._latencies))
+        if self._more and not self._open:
+            self._more = self._stop.more(Progress(len(self.exchanges), now - self.begin_ns, self._latencies))
         request = next(self._requests, None) if self._more else None
         if request is None:
             self._more = False
             return
-        slot.exchange = RawExchange(request, now, now)
+        slot.exchange = RawExchange(request, now, now, scheduled_ns=due_ns if self._open else None)
         self.exchanges.append(slot.exchange)
         self._in_flight += 1
         slot.stale = slot.connected
@@ -312,7 +386,9 @@ class Loop:
             self._latencies.append(now - exchange.sent_ns)
         if end == "refused" and now - self._reached_ns > self._limits.unreachable_ns:
             self._give_up(f"no connection for {self._limits.unreachable_ns / 1e9:g} s: {detail}")
-        if end in _DROPPED or (end == "complete" and not answered):
+        if self._open:
+            self._set_free(slot, now)
+        elif end in _DROPPED or (end == "complete" and not answered):
             slot.resume_ns = now + TICK_NS
         else:
             self._next(slot)
@@ -350,6 +426,7 @@ class Loop:
     def _release(self) -> None:
         for slot in self._slots:
             self._disconnect(slot)
+        self._timer.close()
         self._epoll.close()
 
 

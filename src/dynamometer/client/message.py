@@ -24,6 +24,8 @@ class Message:
     arrivals_ns: tuple[int, ...]
     """Arrival of each of these reads."""
     problem: str = ""
+    location: str = ""
+    """Where a redirect points."""
 
     def read_of(self, offset: int) -> int:
         """Which read brought the byte before ``offset`` of the body."""
@@ -37,6 +39,7 @@ class _Collector:
         self.parser = httptools.HttpResponseParser(self)
         self.status: int | None = None
         self.content_type = ""
+        self.location = ""
         self.body: list[bytes] = []
         self.complete = False
         self.delimited = False
@@ -46,6 +49,8 @@ class _Collector:
         match name.lower():
             case b"content-type":
                 self.content_type = value.decode("latin-1").split(";")[0].strip().lower()
+            case b"location":
+                self.location = value.decode("latin-1")
             case b"content-length" | b"transfer-encoding":
                 self.delimited = True
 
@@ -95,4 +100,5 @@ def read_message(pieces: Iterable[Piece]) -> Message:
         ends=tuple(ends),
         arrivals_ns=tuple(arrivals),
         problem=problem,
+        location=collector.location,
     )

@@ -33,7 +33,7 @@ def events(body: bytes) -> Iterator[Event]:
     """
     data: list[str] = []
     kind = ""
-    for line, end in _lines(body):
+    for line, end in lines(body):
         if not line:
             if data:
                 yield Event("\n".join(data), kind, end)
@@ -52,7 +52,7 @@ def events(body: bytes) -> Iterator[Event]:
         yield Event("\n".join(data), kind, len(body))
 
 
-def _lines(body: bytes) -> Iterator[tuple[bytes, int]]:
+def lines(body: bytes) -> Iterator[tuple[bytes, int]]:
     """Each line without its end, and the offset behind its end. A line cut off at the end of the body is one too."""
     start = 3 if body.startswith(b"\xef\xbb\xbf") else 0
     for match in _LINE_END.finditer(body, start):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import sys
 import time
 
 from dynamometer.client.clock import TIMESPEC
+from dynamometer.errors import PreconditionError
 
 SO_TIMESTAMPNS = 35
 """Of asm-generic/socket.h, which every processor we know of but PA-RISC and SPARC uses; Python has no name for it."""
 ANCILLARY_BYTES = 64
 """Room for one timespec in ancillary data."""
+OTHER_FILES = 64
+"""Descriptors that a process needs beside its connections."""
 _PROBE_S = 0.1
 _PLAUSIBLE_NS = 1_000_000_000
 
@@ -22,6 +26,21 @@ def resolve(host: str, port: int) -> Address:
     """Family and address to connect to. Raises OSError for a name that is not known."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     return family, tuple(part for part in address if isinstance(part, str | int))
+
+
+def make_room(connections: int) -> None:
+    """Raise our limit of open files to what so many connections take.
+
+    Raises PreconditionError when the system does not let us.
+    """
+    needed = connections + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        message = f"{connections} requests in flight take {needed} open files, and this system allows {hard}"
+        raise PreconditionError(message, hint="raise the limit (ulimit -Hn), or lower concurrency or max_in_flight")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def open_socket(family: socket.AddressFamily, *, stamped: bool) -> socket.socket:

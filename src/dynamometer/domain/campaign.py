@@ -321,7 +321,7 @@ class Execution(Keys):
     """Run independent models on separate GPUs at once."""
     reuse_engine: bool = False
     """Keep an engine running for consecutive runs with the same engine configuration."""
-    timeout: Duration = 1800.0
+    timeout: Annotated[Duration, Field(gt=0)] = 1800.0
     """Longest time for one run, engine start included."""
     retry: Retry = Retry()
     """Retries."""

@@ -69,7 +69,7 @@ class Side(Value):
 
 
 class SideDoubt(Value):
-    """A doubt of one side's own report, or of both."""
+    """A doubt of one side's own report, or one about both sides."""
 
     side: Literal["a", "b", "both"]
     doubt: Doubt
@@ -145,7 +145,7 @@ class Comparison(Value):
     at_least: Annotated[float, Field(ge=0)] = 0.0
     """Smallest effect of interest, as a share; 0: none was given."""
     gates: tuple[GateResult, ...] = ()
-    doubts: tuple[Doubt, ...] = ()
-    """Doubts about the comparison as such."""
+    doubts: tuple[SideDoubt, ...] = ()
+    """Doubts about the comparison as a whole, and of each campaign about itself."""
     version: str = ""
     """Version of Dynamometer that made this."""

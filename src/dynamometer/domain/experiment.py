@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -20,7 +20,9 @@ Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NAME_PATTERN)]
 
 
 Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
+MOST_REQUESTS = 1_000_000
+"""Most requests of one window."""
+Count = Annotated[int, Field(ge=1, le=MOST_REQUESTS)]
 Concurrency = Annotated[int, Field(ge=1, le=65_536)]
 Rate = Annotated[float, Field(gt=0, le=100_000)]
 Arrivals = Literal["constant", "poisson"]
@@ -50,6 +52,10 @@ class Lengths(Keys):
         if self.mean is not None and not low <= self.mean <= high:
             raise ValueError(f"mean ({self.mean:g}) must lie within min and max")
         return self
+
+    def __str__(self) -> str:
+        bounds = f"{self.min or 1}–{self.max or '…'}"
+        return bounds if self.mean is None else f"{self.mean:g} ± {self.stdev:g} ({bounds})"
 
 
 def _kind_of_length(value: object) -> str:
@@ -180,7 +186,7 @@ class Load(Value):
     rate: Rate | None = None
     """Open loop: requests per second, whatever is in flight."""
     arrivals: Arrivals | None = None
-    """Gaps of a rate: constant, or poisson (exponential gaps drawn by the seed)."""
+    """Gaps of a rate: constant, or poisson (exponential gaps drawn by the seed); None where there is no rate."""
     trace: Name | None = None
     """Open loop: a file of send times."""
     ramp: Ramp | None = None
@@ -190,9 +196,16 @@ class Load(Value):
 
     @model_validator(mode="before")
     @classmethod
-    def _closed_by_default(cls, data: Any) -> Any:
-        if isinstance(data, dict) and all(data.get(key) is None for key in SHAPES):
+    def _defaults(cls, data: Any) -> Any:
+        """Made explicit, so that the same load has one identity however it is written."""
+        if not isinstance(data, dict):
+            return data
+        if all(data.get(key) is None for key in SHAPES):
             return {**data, "concurrency": 1}
+        ramp = data.get("ramp")
+        grows = ramp.of if isinstance(ramp, Ramp) else ramp.get("of") if isinstance(ramp, dict) else None
+        if data.get("arrivals") is None and (data.get("rate") is not None or grows == "rate"):
+            return {**data, "arrivals": "constant"}
         return data
 
     @model_validator(mode="after")
@@ -212,6 +225,16 @@ class Load(Value):
         if self.is_open:
             return self.max_in_flight or MOST_IN_FLIGHT
         return round(self.ramp.end) if self.ramp else self.concurrency or 1
+
+    def requests_within(self, seconds: float) -> float | None:
+        """Requests that an open loop comes to in that time; None where only other requests, or a trace, tell."""
+        if self.rate is not None:
+            return self.rate * seconds
+        if self.ramp is None or not self.is_open:
+            return None
+        growing = min(seconds, self.ramp.over)
+        steepness = (self.ramp.end - self.ramp.start) / self.ramp.over
+        return (self.ramp.start + steepness * growing / 2) * growing + self.ramp.end * (seconds - growing)
 
 
 MOST_IN_FLIGHT = 1024

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from dynamometer.domain.base import Value
+from dynamometer.domain.calibration import CalibrationRef
 from dynamometer.domain.experiment import Experiment
 from dynamometer.domain.wire import Api
 
@@ -228,6 +229,8 @@ class Record(Value):
     model: ModelFacts
     host: HostFacts
     client: ClientHealth
+    calibration: CalibrationRef | None = None
+    """What the calibration of this machine and version says of such a run; None when there was none."""
     readings: tuple[Reading, ...] = ()
     requests: Annotated[int, Field(ge=1)]
     """Requests sent in the window."""

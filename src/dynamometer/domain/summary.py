@@ -113,6 +113,8 @@ class Provenance(Value):
     """File and hash of each set of weights."""
     clocks: tuple[str, ...] = ()
     """Sources of arrival stamps."""
+    calibrations: tuple[str, ...] = ()
+    """Calibrations of the client, each with the level next to the runs and its p99 errors."""
     energy: tuple[str, ...] = ()
     """Sources of energy readings, or why there are none."""
     prompts: tuple[str, ...] = ()

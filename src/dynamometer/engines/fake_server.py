@@ -23,7 +23,6 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -35,7 +34,6 @@ START_FAILURE_CODE = 3
 CRASH_CODE = 7
 ORPHAN_LIFE_S = 600
 HUGE_EVENT_BYTES = 10_000_000
-TIMER_SLACK = Path("/proc/self/timerslack_ns")
 
 
 @dataclass(frozen=True)
@@ -137,6 +135,9 @@ class Server:
         self.seen = 0
         self.order = 0
         self.truths: list[tuple[str, Truth]] = []
+        whole = settings.tokens_per_event
+        starts = range(0, len(WORDS) * whole, whole)
+        self.patterns = {chat: [tokens_event(NOBODY, chat, start, whole) for start in starts] for chat in (True, False)}
 
     def serve(self) -> None:
         """Serve until killed. Waits by ``select`` on the epoll: to the microsecond, not to the millisecond."""
@@ -323,7 +324,8 @@ class Server:
         jitter = random.Random(f"{self.settings.seed}-{job.number}-jitter") if self.settings.jitter_ms else None
         endless, most = job.fault == "endless", 0 if job.fault == "empty" else job.tokens
         whole = self.settings.tokens_per_event
-        events = [self.tokens(job, start, whole) for start in range(0, len(WORDS) * whole, whole)]
+        mark, own_mark = NOBODY.encode(), answer_id(job.number).encode()
+        events = [event.replace(mark, own_mark) for event in self.patterns[job.chat]]
         fault = job.fault
         sent, due_ns = 0, first_ns
         while endless or sent < most:
@@ -408,8 +410,7 @@ class Server:
 
     def tokens(self, job: Job, start: int, count: int) -> bytes:
         """The event with the ``count`` tokens from the ``start``-th."""
-        text = " ".join(WORDS[(start + offset) % len(WORDS)] for offset in range(count))
-        return self.event(job, {"content": f" {text}"})
+        return tokens_event(answer_id(job.number), job.chat, start, count)
 
     def event(self, job: Job, delta: dict[str, str], finish: str | None = None) -> bytes:
         """One event of a stream as it goes over the wire."""
@@ -417,10 +418,7 @@ class Server:
 
     def event_value(self, job: Job, delta: dict[str, str], finish: str | None) -> dict[str, Any]:
         """One event in the shape of the API."""
-        said = {"delta": delta} if job.chat else {"text": delta.get("content", "")}
-        kind = "chat.completion.chunk" if job.chat else "text_completion"
-        choice = {"index": 0, **said, "finish_reason": finish}
-        return {"id": f"fake-{job.number}", "object": kind, "model": "fake", "choices": [choice]}
+        return event_value(answer_id(job.number), job.chat, delta, finish)
 
     def whole(self, job: Job) -> Iterator[int]:
         """An answer in one piece, at the time at which a stream would have ended."""
@@ -431,7 +429,7 @@ class Server:
         said = {"message": {"role": "assistant", "content": text}} if job.chat else {"text": text}
         choice = {"index": 0, **said, "finish_reason": job.finish}
         kind = "chat.completion" if job.chat else "text_completion"
-        value = {"id": f"fake-{job.number}", "object": kind, "choices": [choice], "usage": usage_of(job)}
+        value = {"id": answer_id(job.number), "object": kind, "choices": [choice], "usage": usage_of(job)}
         if job.fault == "error_event":
             value = {"error": {"message": "fake fault", "code": 500}}
         content = json.dumps(value).encode()
@@ -500,6 +498,28 @@ def event_bytes(value: dict[str, Any]) -> bytes:
     return b"data: %b\n\n" % json.dumps(value).encode()
 
 
+def answer_id(number: int) -> str:
+    """Identity of an answer: always of the same length, so that events are made by replacing it."""
+    return f"fake-{number:010d}"
+
+
+def event_value(answer: str, chat: bool, delta: dict[str, str], finish: str | None) -> dict[str, Any]:
+    """One event in the shape of the API."""
+    said = {"delta": delta} if chat else {"text": delta.get("content", "")}
+    kind = "chat.completion.chunk" if chat else "text_completion"
+    choice = {"index": 0, **said, "finish_reason": finish}
+    return {"id": answer, "object": kind, "model": "fake", "choices": [choice]}
+
+
+def tokens_event(answer: str, chat: bool, start: int, count: int) -> bytes:
+    """The event with ``count`` tokens from the ``start``-th, as it goes over the wire."""
+    text = " ".join(WORDS[(start + offset) % len(WORDS)] for offset in range(count))
+    return chunk(event_bytes(event_value(answer, chat, {"content": f" {text}"}, None)))
+
+
+NOBODY = answer_id(0)
+
+
 def usage_of(job: Job) -> dict[str, int]:
     """Token counts of an answer."""
     tokens = {"empty": 0, "wrong_usage": 3 * job.tokens}.get(job.fault or "", job.tokens)
@@ -549,9 +569,11 @@ def obey_signals(*, ignore_sigterm: bool) -> None:
 
 
 def be_punctual(core: int | None) -> None:
-    """Wake on time, and on our own core when there is one."""
-    with suppress(OSError):  # without it, the kernel wakes us up to 50 µs late, which the true times show
-        TIMER_SLACK.write_text("1")
+    """Run on our own core when there is one, without pauses for garbage.
+
+    The kernel may still wake us 50 µs late (its timer slack); less would double our cost at 1,024 streams, and lateness
+    against the schedule does no harm, because the true times are kept.
+    """
     if core is not None:
         os.sched_setaffinity(0, {core})
     gc.freeze()
@@ -563,15 +585,25 @@ def main(argv: list[str]) -> int:
     started_ns = time.monotonic_ns()
     host, port, text = argv
     settings = Settings(**json.loads(text))
-    obey_signals(ignore_sigterm=settings.ignore_sigterm)
+    try:
+        obey_signals(ignore_sigterm=settings.ignore_sigterm)
+        return run(host, int(port), settings, started_ns)
+    except Told:
+        return 0
+
+
+def run(host: str, port: int, settings: Settings, started_ns: int) -> int:
+    """Serve; write the true times when told to end. Returns the exit code of a start that is to fail."""
     for line in range(settings.log_kb):
         log(f"load {line:08d} ".ljust(1023, "."))
     if settings.fault == "start_failure":
         log("error: fake start failure: cannot load model")
         return START_FAILURE_CODE
     ballast = b"\x01" * (settings.allocate_mb * 1_000_000)
-    truth_file = Path(settings.truth_file).open("wb") if settings.truth_file else None
-    listener = listener_of(host, int(port))
+    truth_file = Path(settings.truth_file) if settings.truth_file else None
+    if truth_file is not None:
+        truth_file.write_bytes(b"")  # it must be one that we may write
+    listener = listener_of(host, port)
     if settings.orphan:
         leave_orphan(listener)
     address = listener.getsockname()
@@ -580,10 +612,9 @@ def main(argv: list[str]) -> int:
     server = Server(listener, settings, started_ns)
     try:
         server.serve()
-    except Told:
+    finally:
         if truth_file is not None:
-            with truth_file:
-                truth_file.writelines(truth.line(request) for request, truth in server.truths)
+            truth_file.write_bytes(b"".join(truth.line(request) for request, truth in server.truths))
     return 0
 
 

@@ -73,7 +73,8 @@ def simulate(step: Step) -> tuple[Sample, ...]:
     ttft, itl = base.uniform(20e6, 200e6), base.uniform(2e6, 40e6)
     draw = Random(f"{step.run_id}:{step.attempt}")
     samples, now = [], 0
-    tokens = step.experiment.workload.max_output_tokens
+    asked = step.experiment.workload.max_output_tokens
+    tokens = asked if isinstance(asked, int) else 16
     for number in range(min(step.experiment.workload.requests or 4, 4)):
         sent, arrival, arrivals = now, now + int(ttft * draw.lognormvariate(0, 0.05)), []
         for _ in range(min(tokens, 16)):

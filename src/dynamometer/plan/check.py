@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from dynamometer.domain.campaign import Campaign, Quants
 from dynamometer.domain.engine import EngineTraits, Format
-from dynamometer.domain.experiment import Experiment, Weights
+from dynamometer.domain.experiment import MOST_REQUESTS, Experiment, Weights, load_label
 from dynamometer.domain.plan import Excluded, Facts, Warned
 from dynamometer.domain.variant import Variant
 from dynamometer.plan.expand import Cell, options_key
@@ -73,7 +73,7 @@ class Checker:
         """Every cell that can run, each configuration once."""
         for cell in cells:
             options = self._checked_options(cell.engine, cell.options)
-            if reason := options.problem or precision_problem(cell) or kind_problem(cell):
+            if reason := options.problem or precision_problem(cell) or kind_problem(cell) or load_problem(cell):
                 self.excluded.add(f"{cell.engine.name}/{cell.model}", reason)
                 continue
             for weights in self._checked_weights(cell):
@@ -173,6 +173,15 @@ def kind_problem(cell: Cell) -> str | None:
     return f"benchmark {cell.benchmark.name}: {cell.benchmark.kind} benchmarks are not available yet"
 
 
+def load_problem(cell: Cell) -> str | None:
+    """Why a load cannot be planned: in its time, an open loop comes to more requests than a window may have."""
+    load, seconds = cell.workload.load, cell.workload.duration_s
+    count = load.requests_within(seconds) if seconds is not None else None
+    if count is None or count <= MOST_REQUESTS:
+        return None
+    return f"{load_label(load)} for {seconds:g} s is {count:,.0f} requests; a window has at most {MOST_REQUESTS:,}"
+
+
 def filtered(variant: Variant, quants: Quants, max_size_gb: float | None) -> str | None:
     """Why a variant is left out by the campaign's own filters."""
     quant = (variant.quant or "").upper()
@@ -189,8 +198,9 @@ def run_warnings(cell: Cell, weights: Weights, options: Options, facts: Facts) -
     """What may go wrong with a cell that will run."""
     slots_option = cell.engine.parallel_option
     slots = options.effective.get(slots_option) if slots_option else None
-    wanted = cell.workload.load.concurrency
-    if isinstance(slots, int) and wanted > slots:
+    load = cell.workload.load
+    wanted = load.most_in_flight
+    if isinstance(slots, int) and wanted > slots and not load.is_open:
         yield f"{wanted} requests in flight, but {slots_option} is {slots}: the rest wait, and TTFT shows it"
     threads = options.effective.get("n_threads")
     if isinstance(threads, int) and facts.cores is not None and threads > facts.cores:

@@ -18,7 +18,7 @@ from dynamometer.domain.ident import canonical_json
 from dynamometer.domain.plan import Benchmark, Suite
 from dynamometer.domain.variant import Offer
 from dynamometer.errors import CampaignError, Problem
-from dynamometer.plan.workloads import Axes, Settings, apply, axes_of, combinations, values_of
+from dynamometer.plan.workloads import LOAD_KEYS, Axes, Settings, apply, axes_of, combinations, laid_over, values_of
 
 DEFAULT_SUITE = "quick"
 NOTHING = Offer(missing="the campaign does not say where its weights are")
@@ -83,7 +83,7 @@ class Expansion:
     def _explicit(self, entry: ExperimentEntry) -> Iterator[Cell]:
         assert entry.engine is not None, "resolve has replaced config files by their content"
         assert entry.model is not None
-        for settings in combinations(axes_of(self.campaign.workload) | axes_of(entry)):
+        for settings in combinations(laid_over(axes_of(self.campaign.workload), axes_of(entry))):
             yield from self._benchmarks(
                 self._engine(entry.engine),
                 entry.model,
@@ -150,7 +150,7 @@ class Expansion:
 
 SETTING_KEYS = frozenset(
     {
-        "concurrency",
+        *LOAD_KEYS,
         "dataset",
         "requests",
         "duration",
@@ -180,7 +180,7 @@ def flatten_groups(combination: Settings) -> Settings:
     flat = {key: value for key, value in combination.items() if not key.startswith("group.")}
     for key, mapping in combination.items():
         if key.startswith("group."):
-            flat |= mapping
+            flat = laid_over(flat, mapping)
     return flat
 
 
@@ -207,7 +207,7 @@ def count_cells(campaign: Campaign, suites: Mapping[str, Suite]) -> int:
         for engine in grid.engines:
             total += size(grid_axes(grid, campaign, grid.sections.get(engine, {})), None)
         total += len(grid.include)
-    return total + sum(size(shared | axes_of(entry), entry.suite) for entry in campaign.experiments)
+    return total + sum(size(laid_over(shared, axes_of(entry)), entry.suite) for entry in campaign.experiments)
 
 
 def expand(

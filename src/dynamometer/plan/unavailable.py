@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from dynamometer.domain.campaign import Campaign, ColdStart, Container, HealthCheck, LoadAxes, ModelsFrom
+from dynamometer.domain.campaign import Campaign, ColdStart, Container, HealthCheck, ModelsFrom
 from dynamometer.domain.engine import Catalogue
 from dynamometer.domain.experiment import Experiment
 from dynamometer.domain.plan import Suite, Unavailable
@@ -18,7 +18,6 @@ def unavailable(
     found = [
         *_engines(experiments, catalogue),
         *_suites(campaign, suites),
-        *_workload(campaign),
         *_execution(campaign),
         *_energy(campaign),
         *_rest(campaign),
@@ -53,15 +52,6 @@ def _suites(campaign: Campaign, suites: dict[str, Suite]) -> Found:
         for benchmark in suites[name].benchmarks:
             if benchmark.kind == "quality":
                 yield f"suite {name}", f"its benchmark {benchmark.name} asks quality questions"
-
-
-def _workload(campaign: Campaign) -> Found:
-    loads: list[tuple[str, LoadAxes | None]] = [("workload.load", campaign.workload.load)]
-    loads += [(f"experiments.{place}.load", entry.load) for place, entry in enumerate(campaign.experiments)]
-    for where, load in loads:
-        for key in ("rate", "arrivals", "trace"):
-            if load is not None and getattr(load, key) is not None:
-                yield f"{where}.{key}", "open-loop load; concurrency works"
 
 
 def _execution(campaign: Campaign) -> Found:

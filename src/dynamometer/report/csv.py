@@ -18,12 +18,12 @@ def render(summary: Summary) -> str:
     keys = [info.key for info in summary.metrics]
     heads = [*IDENTITY, *COUNTS, *(f"{key}{part}" for key in keys for part in ("", "_low", "_high", "_n"))]
     table = [heads, *([*_cells(row, keys)] for row in summary.experiments)]
-    return "".join(",".join(map(_quoted, row)) + "\r\n" for row in table)
+    return "".join(",".join(map(quoted, row)) + "\r\n" for row in table)
 
 
 def _cells(row: ExperimentSummary, keys: Sequence[str]) -> Iterator[str]:
-    yield from (_harmless(row.experiment_id), _harmless(row.name), _harmless(row.engine), _harmless(row.model))
-    yield from (_harmless(row.quant or ""), _harmless(row.load), _harmless(row.benchmark), str(row.simulated).lower())
+    yield from (harmless(row.experiment_id), harmless(row.name), harmless(row.engine), harmless(row.model))
+    yield from (harmless(row.quant or ""), harmless(row.load), harmless(row.benchmark), str(row.simulated).lower())
     yield from map(str, (row.cycles_done, row.cycles_planned, row.failed))
     for key in keys:
         estimate = row.estimate(key)
@@ -32,12 +32,13 @@ def _cells(row: ExperimentSummary, keys: Sequence[str]) -> Iterator[str]:
         yield str(estimate.n if estimate else 0)
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """A text that a spreadsheet would take for a formula, marked as text."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _quoted(cell: str) -> str:
+def quoted(cell: str) -> str:
+    """A cell as the RFC writes it."""
     if any(char in cell for char in ',"\r\n'):
         return '"' + cell.replace('"', '""') + '"'
     return cell

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
-import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from dynamometer.domain.summary import ExperimentSummary, MetricInfo, Summary
 from dynamometer.report.figures import (
@@ -22,12 +19,10 @@ from dynamometer.report.figures import (
     shortened,
     why,
 )
+from dynamometer.report.page import GAP, NARROWEST, Column, Page, column, tabulated, width_of
 
 LOG_LINES = 5
 """Lines of an engine's log to show under a failure; the record has more."""
-NARROWEST = 40
-_GAP = "  "
-_STYLES = {"bold": "1", "red": "31", "yellow": "33", "dim": "2"}
 
 
 def render(summary: Summary) -> str:
@@ -37,7 +32,7 @@ def render(summary: Summary) -> str:
 
 def terminal(summary: Summary, *, width: int, colour: bool) -> str:
     """The report for a terminal of that width, with a newline at its end. Below 40 columns it is laid out for 40."""
-    page = _Page(max(width, NARROWEST), colour)
+    page = Page(max(width, NARROWEST), colour)
     notes = Notes()
     common, summary = shortened(summary)
     blocks = [
@@ -50,21 +45,7 @@ def terminal(summary: Summary, *, width: int, colour: bool) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    width: int
-    colour: bool
-
-    def style(self, text: str, style: str) -> str:
-        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.colour and text else text
-
-    def wrap(self, text: str, first: str = "", later: str | None = None) -> list[str]:
-        """Lines no wider than the page, the first with one indent, the others with another."""
-        indent = " " * len(first) if later is None else later
-        return textwrap.wrap(one_line(text), self.width, initial_indent=first, subsequent_indent=indent) or [first]
-
-
-def _head(summary: Summary, page: _Page) -> Iterator[str]:
+def _head(summary: Summary, page: Page) -> Iterator[str]:
     cycles = "1 cycle" if summary.cycles == 1 else f"{summary.cycles} cycles"
     for line in page.wrap(f"{summary.name} · {summary.state} · {runs_in_words(summary)} · {cycles}"):
         yield page.style(line, "bold")
@@ -75,18 +56,18 @@ def _head(summary: Summary, page: _Page) -> Iterator[str]:
             yield page.style(line, "yellow")
 
 
-def _tables(summary: Summary, page: _Page, notes: Notes) -> Iterator[str]:
+def _tables(summary: Summary, page: Page, notes: Notes) -> Iterator[str]:
     """One table, or as many as it takes for each to fit: every one repeats the name and n."""
     if not summary.experiments:
         yield "No experiments."
         return
     rows = summary.experiments
-    longest = max(_width(_label(row)) for row in rows)
-    first = _column("experiment", "", [_label(row) for row in rows], right=False)
-    columns = [_column("n", "", [cycles_in_words(row) for row in rows])]
+    longest = max(width_of(_label(row)) for row in rows)
+    first = column("experiment", "", [_label(row) for row in rows], right=False)
+    columns = [column("n", "", [cycles_in_words(row) for row in rows])]
     absent = {info.key: reason for info in headline(summary) if (reason := _absent_everywhere(info, rows))}
     columns += [_metric_column(info, rows, notes) for info in headline(summary) if info.key not in absent]
-    room = page.width - sum(column.width + len(_GAP) for column in columns)
+    room = page.width - sum(column.width + len(GAP) for column in columns)
     if longest <= room:
         first = first.narrowed(longest)
         tables = [columns]
@@ -96,7 +77,7 @@ def _tables(summary: Summary, page: _Page, notes: Notes) -> Iterator[str]:
     for number, table in enumerate(tables):
         if number:
             yield ""
-        yield from _table([first, *table], page)
+        yield from tabulated([first, *table], page)
     for info in headline(summary):
         if info.key in absent:
             yield from page.wrap(f"{info.title} ({info.unit}): n/a, {absent[info.key]}", "", "    ")
@@ -109,27 +90,7 @@ def _absent_everywhere(info: MetricInfo, rows: Sequence[ExperimentSummary]) -> s
     return next(iter(reasons)) if len(reasons) == 1 else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    heads: tuple[str, str]
-    cells: tuple[str, ...]
-    width: int
-    right: bool
-
-    def narrowed(self, width: int) -> _Column:
-        return _Column(self.heads, self.cells, max(width, *map(_width, self.heads)), self.right)
-
-    def pad(self, text: str) -> str:
-        space = " " * (self.width - _width(text))
-        return space + text if self.right else text + space
-
-
-def _column(title: str, unit: str, cells: Sequence[str], *, right: bool = True) -> _Column:
-    width = max(_width(text) for text in (title, unit, *cells))
-    return _Column((title, unit), tuple(cells), width, right)
-
-
-def _metric_column(info: MetricInfo, rows: Sequence[ExperimentSummary], notes: Notes) -> _Column:
+def _metric_column(info: MetricInfo, rows: Sequence[ExperimentSummary], notes: Notes) -> Column:
     cells = []
     for row in rows:
         estimate = row.estimate(info.key)
@@ -138,69 +99,35 @@ def _metric_column(info: MetricInfo, rows: Sequence[ExperimentSummary], notes: N
             continue
         reason = why(estimate)
         cells.append(figure(estimate) + (f" ({notes.mark(reason)})" if reason else ""))
-    return _column(one_line(info.title), one_line(info.unit), cells)
+    return column(one_line(info.title), one_line(info.unit), cells)
 
 
-def _fitting(columns: Sequence[_Column], n: _Column, room: int) -> list[list[_Column]]:
+def _fitting(columns: Sequence[Column], n: Column, room: int) -> list[list[Column]]:
     """The columns in order, split so that each group fits; a group has at least one."""
-    groups: list[list[_Column]] = [[n]]
-    used = n.width + len(_GAP)
-    for column in columns:
-        wide = column.width + len(_GAP)
+    groups: list[list[Column]] = [[n]]
+    used = n.width + len(GAP)
+    for one in columns:
+        wide = one.width + len(GAP)
         if used + wide > room and len(groups[-1]) > 1:
             groups.append([n])
-            used = n.width + len(_GAP)
-        groups[-1].append(column)
+            used = n.width + len(GAP)
+        groups[-1].append(one)
         used += wide
     return groups
-
-
-def _table(columns: Sequence[_Column], page: _Page) -> Iterator[str]:
-    for index in (0, 1):
-        yield page.style(_GAP.join(column.pad(column.heads[index]) for column in columns).rstrip(), "bold")
-    yield _GAP.join("─" * column.width for column in columns)
-    name, *rest = columns
-    for index, label in enumerate(name.cells):
-        pieces = _broken(label, name.width)
-        figures = _GAP.join(column.pad(column.cells[index]) for column in rest)
-        yield (name.pad(pieces[0]) + _GAP + figures).rstrip()
-        yield from (f"  {piece}" for piece in pieces[1:])
 
 
 def _label(row: ExperimentSummary) -> str:
     return one_line(row.name) + (" (simulated)" if row.simulated else "")
 
 
-def _broken(label: str, width: int) -> list[str]:
-    """A name in pieces of at most ``width`` cells (later ones two less), broken after a slash where there is one."""
-    pieces = []
-    rest, room = label, width
-    while _width(rest) > room:
-        fits = 1
-        while fits < len(rest) and _width(rest[: fits + 1]) <= room:
-            fits += 1
-        cut = max(rest.rfind(mark, 0, fits) for mark in "/ ,") + 1
-        cut = cut if cut > fits // 3 else fits
-        pieces.append(rest[:cut])
-        rest, room = rest[cut:], width - 2
-    return [*pieces, rest]
-
-
-def _width(text: str) -> int:
-    """Terminal cells that ``text`` takes: wide characters take two, combining ones none."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )
-
-
-def _notes(summary: Summary, page: _Page, notes: Notes) -> Iterator[str]:
+def _notes(summary: Summary, page: Page, notes: Notes) -> Iterator[str]:
     if methods := methods_in_words(summary):
         yield from page.wrap("estimate [interval over cycles], n cycles; " + "; ".join(methods))
     for number, text in enumerate(notes.texts, start=1):
         yield from page.wrap(text, f"({number}) ")
 
 
-def _doubts(summary: Summary, page: _Page) -> Iterator[str]:
+def _doubts(summary: Summary, page: Page) -> Iterator[str]:
     shared = shared_doubts(summary)
     if not shared:
         return
@@ -213,7 +140,7 @@ def _doubts(summary: Summary, page: _Page) -> Iterator[str]:
             yield from page.wrap(f"hint: {one.doubt.hint}", "    ")
 
 
-def _failures(summary: Summary, page: _Page) -> Iterator[str]:
+def _failures(summary: Summary, page: Page) -> Iterator[str]:
     if not summary.failures:
         return
     yield page.style("Failures", "bold")

@@ -19,11 +19,13 @@ from dynamometer.spec.yamltext import Path
 SPELLINGS: dict[type[BaseModel], Iterable[str]] = {Campaign: (*TOP, "campaign"), Grid: GRID, ExperimentEntry: CELL}
 """Keys of the dialects that may be suggested."""
 TOKEN_KEYS = ("max_input_tokens", "max_output_tokens", "streaming")
+FLAT_LOAD = ("concurrency", "rate", "trace")
+"""What cells may name of a load; arrivals stays with the rate it belongs to, under workload."""
 GROUP_KEYS = (
     "model",
     "quant",
     "precision",
-    "concurrency",
+    *FLAT_LOAD,
     "requests",
     "ignore_eos",
     *TOKEN_KEYS,
@@ -196,7 +198,7 @@ class _Meaning:
             if key == "engine":
                 yield from self._engine(item, place)
                 continue
-            first, _, rest = ("load.concurrency" if key == "concurrency" else key).partition(".")
+            first, _, rest = (f"load.{key}" if key in FLAT_LOAD else key).partition(".")
             nested = {first: {rest: item} if rest else item}
             for found in shape(ExperimentEntry, nested):
                 if found.path:

@@ -288,7 +288,7 @@ class _Translation:
             self.put(path, value, source)
 
     def _flat_key(self, entry: dict[str, Any], base: Path, key: str, value: Any, source: Path) -> None:
-        """Keys of cells are flat: ``decoder: {temperature: 0}`` is ``decoder.temperature``; load is concurrency."""
+        """Keys of cells are flat: ``decoder: {temperature: 0}`` is ``decoder.temperature``; so is load."""
         if key == "decoder" and isinstance(value, dict):
             for name, inner in value.items():
                 self._into(entry, base, (f"decoder.{name}",), inner, (*source, name))
@@ -296,7 +296,7 @@ class _Translation:
             for name, inner in value.items():
                 self._into(entry, base, (name,), inner, (*source, name))
         else:
-            self._into(entry, base, ("concurrency" if key == "load.concurrency" else key,), value, source)
+            self._into(entry, base, (key.removeprefix("load."),), value, source)
 
     def _cells(self, path: Path, value: Any, source: Path) -> Any:
         if not isinstance(value, list):

@@ -20,6 +20,7 @@ from dynamometer.store.files import write_whole
 MANIFEST_SCHEMA = 1
 LEAST_INTERVAL_S = 5.0
 LARGEST_SHARE = 0.05
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def manifest(plan: Plan, status: CampaignStatus) -> dict[str, Any]:
@@ -66,8 +67,11 @@ def _entry(run_id: str, cycle: int, name: str, plan: Plan, place: int, status: C
 
 
 def write_manifest(path: Path, plan: Plan, status: CampaignStatus) -> None:
-    """Write the manifest, whole or not at all."""
-    write_whole(path, json.dumps(manifest(plan, status), indent=1, ensure_ascii=False) + "\n")
+    """Write the manifest, whole or not at all: a line for each run, so that it reads well and differs well in git."""
+    document = manifest(plan, status)
+    runs = ",\n  ".join(_ENCODER.encode(entry) for entry in document.pop("runs"))
+    head = ",\n ".join(f"{_ENCODER.encode(key)}: {_ENCODER.encode(value)}" for key, value in document.items())
+    write_whole(path, f'{{{head},\n "runs": [\n  {runs}\n ]}}\n')
 
 
 class ManifestWriter:
@@ -78,7 +82,7 @@ class ManifestWriter:
     ) -> None:
         """Write to ``path`` the fold of ``plan`` and ``status``, which the journal's writer keeps up to date."""
         self._path, self._plan, self._status, self._clock = path, plan, status, clock
-        self._next = float("-inf")
+        self._next = clock() + LEAST_INTERVAL_S
 
     def __call__(self, stamped: Stamped) -> None:
         """Write now if it is time, or if this is the first or the last event of an owner."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
+from statistics import median
 
 from dynamometer.client.decode import Phase, decode
 from dynamometer.client.exchange import Request, Traffic
@@ -16,10 +17,22 @@ from dynamometer.domain.record import ClientHealth, Sample, Window
 from dynamometer.domain.step import Step
 from dynamometer.domain.units import NS_PER_S
 from dynamometer.domain.wire import Endpoint, Prompt
-from dynamometer.errors import PreconditionError
-from dynamometer.load.prompts import BUILTIN, SYNTHETIC, builtin, own, parse_jsonl, prompts_hash, synthetic
+from dynamometer.errors import CampaignError, PreconditionError, Problem
+from dynamometer.load.arrivals import Pace, closed, most_within, pace
+from dynamometer.load.prompts import (
+    BUILTIN,
+    SYNTHETIC,
+    Sizes,
+    builtin,
+    own,
+    parse_jsonl,
+    prompts_hash,
+    sizes,
+    synthetic,
+)
 from dynamometer.load.requests import body
 from dynamometer.load.stops import AfterDuration, AfterRequests
+from dynamometer.load.traces import Trace, parse_trace
 from dynamometer.load.warmup import is_steady, warmup_stop
 
 REQUEST_S = 300
@@ -55,6 +68,7 @@ def drive(
     endpoint: Endpoint,
     *,
     prompts_text: str | None,
+    trace_text: str | None = None,
     on_window_open: Callable[[], None],
     on_window_close: Callable[[], None],
     deadline_ns: int,
@@ -62,19 +76,24 @@ def drive(
 ) -> Driven:
     """Cold request, warm-up, window. Errors of requests are in their samples.
 
-    ``prompts_text`` is the text of the dataset's file, None for a built-in dataset. ``deadline_ns`` is the monotonic
+    ``prompts_text`` is the text of the dataset's file, None for a built-in dataset; ``trace_text`` that of the trace of
+    send times, None where the load has none. ``deadline_ns`` is the monotonic
     time at which what is in flight is given up. The window opens when its connections stand, right before the first
     request, and closes with the last answer, or after its duration (see ``client.measure``). Raises CampaignError for
-    wrong prompts, PreconditionError for a dataset without its file, and whatever a signal handler raises.
+    wrong prompts or a wrong trace, PreconditionError for a dataset or a trace without its file, and whatever a signal handler raises.
     """
-    course = _Course(step, endpoint, prompts_text, Limits(round(request_s * NS_PER_S), deadline_ns=deadline_ns))
-    cold, _ = course.run("cold", AfterRequests(1), slots=1)
+    limits = Limits(round(request_s * NS_PER_S), deadline_ns=deadline_ns)
+    course = _Course(step, endpoint, prompts_text, trace_text, limits)
+    cold, _ = course.run("cold", AfterRequests(1), closed(1), slots=1)
     warm, steady = _warm_up(course)
+    arrivals = course.pace()
     window, traffic = course.run(
         "window",
-        _window_stop(course.workload),
-        slots=course.workload.load.concurrency,
-        ready=_ready_requests(course.workload, (*cold, *warm)),
+        _window_stop(course.workload, arrivals),
+        arrivals,
+        slots=_slots(course.workload, arrivals),
+        connect=_connections(arrivals, (*cold, *warm)),
+        ready=_ready_requests(course.workload, arrivals, (*cold, *warm)),
         on_open=on_window_open,
         on_close=on_window_close,
     )
@@ -85,7 +104,7 @@ def drive(
         connections=traffic.connections,
         warmup_requests=len(warm),
         warmup_steady=steady,
-        prompts_sha256=prompts_hash(islice((prompt.text for prompt in course.prompts("window")), len(window))),
+        prompts_sha256=prompts_hash(islice(course.prompts("window"), len(window))),
         dataset=course.workload.dataset,
         cut_short=traffic.gave_up,
     )
@@ -94,22 +113,37 @@ def drive(
 class _Course:
     """One step's prompts, requests and limits, shared by its phases."""
 
-    def __init__(self, step: Step, endpoint: Endpoint, prompts_text: str | None, limits: Limits) -> None:
+    def __init__(
+        self, step: Step, endpoint: Endpoint, prompts_text: str | None, trace_text: str | None, limits: Limits
+    ) -> None:
         workload = step.experiment.workload
         if prompts_text is None and workload.dataset not in {BUILTIN, SYNTHETIC}:
             raise PreconditionError(f"the prompts of dataset {workload.dataset} are not on this machine")
+        if trace_text is None and workload.load.trace is not None:
+            raise PreconditionError(f"the trace {workload.load.trace} is not on this machine")
         self.workload = workload
         self._step = step
         self._endpoint = endpoint
-        self._texts = parse_jsonl(prompts_text, workload.dataset) if prompts_text is not None else None
+        self._own = parse_jsonl(prompts_text, workload.dataset) if prompts_text is not None else None
+        name = workload.load.trace or ""
+        self._trace = parse_trace(trace_text, name) if trace_text is not None else Trace(())
+        if self._own is not None and self._trace.input_tokens is not None:
+            problem = Problem(f"has input_tokens, but the prompts of {workload.dataset} are sent as they are", file=name)
+            raise CampaignError([problem], hint="leave input_tokens out, or use dataset: builtin or synthetic")
         self._limits = limits
+
+    def pace(self) -> Pace:
+        """When the window's requests begin."""
+        return pace(self.workload, self._step.cycle, self._trace.times_ns)
 
     def run(
         self,
         phase: Phase,
         stop: Stop,
+        arrivals: Pace,
         *,
         slots: int,
+        connect: int | None = None,
         ready: int = 1,
         on_open: Callable[[], None] = nothing,
         on_close: Callable[[], None] = nothing,
@@ -123,12 +157,21 @@ class _Course:
             chain(made, requests),
             slots=slots,
             stop=stop,
+            pace=arrivals,
+            connect=connect,
             limits=self._limits,
             on_open=on_open,
             on_close=on_close,
         )
         samples = (
-            decode(exchange, streaming=self.workload.streaming, phase=phase, prompt_chars=len(prompt.text))
+            decode(
+                exchange,
+                streaming=self.workload.streaming,
+                api=self._endpoint.api,
+                phase=phase,
+                prompt_chars=len(prompt.text),
+                max_tokens=prompt.max_tokens,
+            )
             for exchange, prompt in zip(traffic.exchanges, self.prompts(phase), strict=False)
         )
         return tuple(samples), traffic
@@ -136,10 +179,12 @@ class _Course:
     def prompts(self, phase: Phase) -> Iterator[Prompt]:
         """The endless prompts of a phase, always the same ones."""
         workload, cycle = self.workload, self._step.cycle
-        if self._texts is not None:
-            return own(self._texts, _first_line(phase, cycle, workload), workload.max_output_tokens)
+        outputs: Sizes = self._trace.output_tokens or workload.max_output_tokens
+        if self._own is not None:
+            most = sizes(outputs, workload.seed, cycle, phase, "output")
+            return own(self._own, _first_line(phase, cycle, workload), most)
         make = synthetic if workload.dataset == SYNTHETIC else builtin
-        return make(workload.seed, cycle, phase, workload.max_input_tokens, workload.max_output_tokens)
+        return make(workload.seed, cycle, phase, self._trace.input_tokens or workload.max_input_tokens, outputs)
 
     def _requests(self, phase: Phase) -> Iterator[Request]:
         for index, prompt in enumerate(self.prompts(phase)):
@@ -148,31 +193,56 @@ class _Course:
 
 
 def _warm_up(course: _Course) -> tuple[tuple[Sample, ...], bool | None]:
-    """Samples of the warm-up, and whether it became steady; it runs at the window's concurrency."""
+    """Samples of the warm-up, and whether it became steady.
+
+    It is a closed loop at the window's concurrency: a ramp's first, and one request in flight before an open loop.
+    """
     workload = course.workload
     stop = warmup_stop(workload.warmup)
     if stop is None:
         return (), None
-    slots = min(workload.load.concurrency, workload.warmup.max_requests)
-    samples, traffic = course.run("warmup", stop, slots=slots, ready=workload.warmup.max_requests)
+    load = workload.load
+    wanted = 1 if load.is_open else load.concurrency or round(load.ramp.start if load.ramp else 1)
+    slots = min(wanted, workload.warmup.max_requests)
+    samples, traffic = course.run("warmup", stop, closed(slots), slots=slots, ready=workload.warmup.max_requests)
     if workload.warmup.until == "fixed":
         return samples, None
     stopped_before_cap = len(samples) < workload.warmup.max_requests and traffic.gave_up is None
     return samples, stopped_before_cap or is_steady(latencies(samples))
 
 
-def _window_stop(workload: Workload) -> AfterRequests | AfterDuration:
+def _window_stop(workload: Workload, arrivals: Pace) -> AfterRequests | AfterDuration:
     if workload.duration_s is not None:
         return AfterDuration(round(workload.duration_s * NS_PER_S))
-    return AfterRequests(workload.requests or 1)
+    return AfterRequests(len(arrivals.begins_ns) if arrivals.open_loop else workload.requests or 1)
 
 
-def _ready_requests(workload: Workload, before: tuple[Sample, ...]) -> int:
+def _slots(workload: Workload, arrivals: Pace) -> int:
+    """Most requests in flight: never more than an open loop has."""
+    return max(1, min(workload.load.most_in_flight, len(arrivals.begins_ns)))
+
+
+def _connections(arrivals: Pace, before: tuple[Sample, ...]) -> int | None:
+    """Connections to open ahead: all of a closed loop; of an open one, half as many again as are likely in use at once.
+
+    Not all that it may use, since a server may keep a thread for each, or close those that idle.
+    """
+    if not arrivals.open_loop:
+        return None
+    known = latencies(before)
+    latency_ns = median(known) if known else GUESS_S * NS_PER_S
+    return 1 + round(1.5 * most_within(arrivals.begins_ns, round(latency_ns)))
+
+
+def _ready_requests(workload: Workload, arrivals: Pace, before: tuple[Sample, ...]) -> int:
     """How many requests to make ready: all, or half as many again as the latencies so far let expect."""
+    if arrivals.open_loop:
+        return min(READY_MOST, len(arrivals.begins_ns))
     if workload.duration_s is None:
         return min(READY_MOST, workload.requests or 1)
     shortest_s = min(latencies(before), default=round(GUESS_S * NS_PER_S)) / NS_PER_S
-    return min(READY_MOST, round(1.5 * workload.load.concurrency * (1 + workload.duration_s / max(1e-4, shortest_s))))
+    in_flight = workload.load.most_in_flight
+    return min(READY_MOST, round(1.5 * in_flight * (1 + workload.duration_s / max(1e-4, shortest_s))))
 
 
 def latencies(samples: tuple[Sample, ...]) -> list[int]:

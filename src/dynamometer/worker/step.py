@@ -43,6 +43,7 @@ from dynamometer.store.records import (
     write_record,
     write_samples,
 )
+from dynamometer.worker.calibrate import cited
 from dynamometer.worker.drive import Driven, drive
 from dynamometer.worker.facts import host_facts
 
@@ -123,7 +124,8 @@ def run_step(step: Step, folder: Path) -> Record:
     host = host_facts()
     model = model_facts(step)
     engine = engine_of(step)
-    prompts = _prompts_text(step)
+    prompts = _text_of(step.dataset_path, "prompts")
+    trace = _text_of(step.trace_path, "the trace")
     meters = select(step.energy_source)
     with running(engine, step, folder, deadline) as up:
         readings: list[Reading] = []
@@ -133,6 +135,7 @@ def run_step(step: Step, folder: Path) -> Record:
                 step,
                 up.launch.endpoint,
                 prompts_text=prompts,
+                trace_text=trace,
                 on_window_open=lambda: _open(meters, target),
                 on_window_close=lambda: readings.extend(_close(meters)),
                 deadline_ns=deadline,
@@ -177,6 +180,7 @@ def run_step(step: Step, folder: Path) -> Record:
         model=model,
         host=host,
         client=driven.client.model_copy(update={"connections": driven.connections}),
+        calibration=cited(host, driven.client, driven.window, sent),
         readings=tuple(readings),
         requests=len(sent),
         good=len(sent) - sum(errors.values()),
@@ -210,13 +214,13 @@ def model_facts(step: Step) -> ModelFacts:
     return local.model_facts(step.experiment.model, Path(path), weights)
 
 
-def _prompts_text(step: Step) -> str | None:
-    if step.dataset_path is None:
+def _text_of(path: str | None, what: str) -> str | None:
+    if path is None:
         return None
     try:
-        return Path(step.dataset_path).read_text("utf-8")
+        return Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise StepFailed(Failure(kind="config", message=f"cannot read prompts {step.dataset_path}: {error}")) from error
+        raise StepFailed(Failure(kind="config", message=f"cannot read {what} {path}: {error}")) from error
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from dynamometer.analysis.metrics import (
     output_tok_s,
     peak_rss,
     requests_s,
+    scheduled_e2e,
     tpot,
     ttft,
 )
@@ -29,6 +30,8 @@ METRICS: tuple[Metric, ...] = (
     tpot.METRIC,
     e2e.MEDIAN,
     e2e.P95,
+    scheduled_e2e.MEDIAN,
+    scheduled_e2e.P95,
     goodput.METRIC,
     peak_rss.METRIC,
     energy.TOTAL,

@@ -1,0 +1,128 @@
+"""What must be alike on both sides of a comparison, and what is said when it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from dynamometer.analysis.doubts import Row
+from dynamometer.domain.comparison import Reason
+from dynamometer.domain.experiment import Workload
+
+LENGTHS = 0.05
+"""Answers whose mean lengths differ by more than this share are unlike."""
+_LENGTH_KEYS = ("max_input_tokens", "max_output_tokens", "ignore_eos", "streaming")
+
+Check = Callable[[Row, Row], Iterable[Reason]]
+
+
+def reasons(a: Row, b: Row) -> tuple[Reason, ...]:
+    """In what two rows with finished runs are unlike, the gravest first; nothing when they compare."""
+    return tuple(reason for check in CHECKS for reason in check(a, b)) if a.runs and b.runs else ()
+
+
+def energy_reason(a: Row, b: Row) -> Reason | None:
+    """Why energy of the two does not compare: unlike sensors, or an estimate against a measurement (never allowed)."""
+    one, other = _sensors(a), _sensors(b)
+    if not one or not other or one == other:
+        return None
+    kinds = [{kind for kind, _ in side} for side in (one, other)]
+    message = f"energy is {_named(one)} in A and {_named(other)} in B"
+    return Reason(kind="energy", message=message, can_allow=kinds[0] == kinds[1])
+
+
+def _simulated(a: Row, b: Row) -> Iterable[Reason]:
+    one, other = ({run.record.simulated for run in row.runs} for row in (a, b))
+    if one != other or len(one) > 1:
+        message = f"{_side(one)} in A, {_side(other)} in B: simulated results are no measurements"
+        yield Reason(kind="simulated", message=message, can_allow=False)
+
+
+def _side(simulated: set[bool]) -> str:
+    return "simulated and real runs" if len(simulated) > 1 else "simulated runs" if True in simulated else "real runs"
+
+
+def _hosts(a: Row, b: Row) -> Iterable[Reason]:
+    one, other = ({run.record.host.fingerprint: run.record.host for run in row.runs} for row in (a, b))
+    if one.keys() != other.keys():
+        texts = [
+            " and ".join(f"{host.processor}, {host.cores} cores ({mark})" for mark, host in side.items())
+            for side in (one, other)
+        ]
+        yield Reason(kind="host", message=f"host: {texts[0]} in A, {texts[1]} in B")
+
+
+def _models(a: Row, b: Row) -> Iterable[Reason]:
+    """Another model or quantisation is a choice; another file under the same name is an accident."""
+    labels = [(row.experiment.model, row.experiment.weights.format, row.experiment.weights.quant) for row in (a, b)]
+    one, other = ({run.record.model.sha256 for run in row.runs} - {None} for row in (a, b))
+    if labels[0] == labels[1] and one and other and one != other:
+        message = f"model {a.experiment.model}: file with sha256 {_short(one)} in A, {_short(other)} in B"
+        yield Reason(kind="model", message=message)
+
+
+def _prompts(a: Row, b: Row) -> Iterable[Reason]:
+    if not _fixed(a.experiment.workload) or not _fixed(b.experiment.workload):
+        # How many prompts a duration takes differs from run to run, so their hash does too: what makes them must agree.
+        one, other = (_source(row.experiment.workload) for row in (a, b))
+        if one != other:
+            yield Reason(kind="prompts", message=f"prompts: {one} in A, {other} in B")
+        return
+    by_cycle = [{run.record.cycle: run.record.prompts_sha256 for run in row.runs} for row in (a, b)]
+    shared = by_cycle[0].keys() & by_cycle[1].keys()
+    unlike = sorted(cycle for cycle in shared if by_cycle[0][cycle] != by_cycle[1][cycle])
+    if unlike:
+        one, other = (_source(row.experiment.workload) for row in (a, b))
+        what = (
+            f"{one} in A, {other} in B" if one != other else f"sha256 of {len(unlike)} of {len(shared)} cycles differ"
+        )
+        yield Reason(kind="prompts", message=f"prompts: {what}")
+
+
+def _fixed(workload: Workload) -> bool:
+    return workload.duration_s is None
+
+
+def _source(workload: Workload) -> str:
+    count = f"{workload.requests} from " if workload.requests is not None else ""
+    return f"{count}{workload.dataset} of about {workload.max_input_tokens} tokens, seed {workload.seed}"
+
+
+def _tokens(a: Row, b: Row) -> Iterable[Reason]:
+    one, other = a.experiment.workload, b.experiment.workload
+    unlike = [key for key in _LENGTH_KEYS if getattr(one, key) != getattr(other, key)]
+    if unlike:
+        texts = (f"{key} {getattr(one, key)} in A, {getattr(other, key)} in B" for key in unlike)
+        yield Reason(kind="tokens", message=f"workload: {'; '.join(texts)}")
+        return
+    lengths = [_mean_length(row) for row in (a, b)]
+    if lengths[0] and lengths[1] and abs(lengths[1] / lengths[0] - 1) > LENGTHS:
+        message = f"answers have {lengths[0]:.1f} tokens on average in A, {lengths[1]:.1f} in B"
+        yield Reason(kind="tokens", message=message)
+
+
+def _mean_length(row: Row) -> float | None:
+    counts = [run.metrics.observed.output_tokens for run in row.runs]
+    known = [count for count in counts if count is not None]
+    answers = sum(run.metrics.observed.good for run in row.runs)
+    return sum(known) / answers if len(known) == len(counts) and answers else None
+
+
+def _sensors(row: Row) -> set[tuple[str, str]]:
+    return {
+        (reading.kind, reading.source or reading.meter)
+        for run in row.runs
+        for reading in run.record.readings
+        if reading.quantity == "energy" and reading.value is not None
+    }
+
+
+def _named(sensors: set[tuple[str, str]]) -> str:
+    return " and ".join(f"{kind} by {source}" for kind, source in sorted(sensors))
+
+
+def _short(hashes: set[str] | set[str | None]) -> str:
+    return " and ".join(sorted(f"{text[:12]}…" for text in hashes if text))
+
+
+CHECKS: tuple[Check, ...] = (_simulated, _hosts, _models, _prompts, _tokens)
+"""All checks, gravest first."""

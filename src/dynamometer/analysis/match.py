@@ -1,0 +1,208 @@
+"""Which rows belong together: across two campaigns by what they measure, within one by what alone differs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from dynamometer.analysis.summarise import Analysed
+from dynamometer.domain.experiment import Experiment
+from dynamometer.domain.ident import canonical_json
+from dynamometer.errors import NotFoundError, UsageError
+
+Facts = dict[str, Any]
+
+WITHIN: dict[str, tuple[str, ...]] = {
+    "engine": ("engine", "weights", "precision", "options"),
+    "model": ("model", "weights"),
+    "quant": ("quant", "weights"),
+    "precision": ("precision",),
+    "load": ("workload.load",),
+    "concurrency": ("workload.load",),
+}
+"""What rows may be compared by -> what may differ beside it. Options and settings of the workload stand alone."""
+_TIERS: tuple[tuple[str, ...], ...] = (
+    ("weights",),
+    ("weights", "options"),
+    ("weights", "options", "engine", "precision"),
+    ("weights", "quant"),
+    ("weights", "quant", "model"),
+)
+"""What may differ between two rows that belong together, the least first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Rows that belong together, by their index on either side, and those that are left."""
+
+    pairs: tuple[tuple[int, int], ...]
+    unmatched_a: tuple[int, ...] = ()
+    unmatched_b: tuple[int, ...] = ()
+
+
+def select(campaign: Analysed, wanted: str | None) -> tuple[int, ...]:
+    """Rows whose name or id is ``wanted``, else those that begin with it or fit it as a glob; all of them for None.
+
+    Raises NotFoundError when none does.
+    """
+    rows = campaign.summary.experiments
+    if wanted is None:
+        return tuple(range(len(rows)))
+    exact = [index for index, row in enumerate(rows) if wanted in (row.name, row.experiment_id)]
+    found = exact or [
+        index
+        for index, row in enumerate(rows)
+        if any(text.startswith(wanted) or fnmatchcase(text, wanted) for text in (row.name, row.experiment_id))
+    ]
+    if not found:
+        names = ", ".join(row.name for row in rows[:8]) + (", …" if len(rows) > 8 else "")
+        raise NotFoundError(f"no row {wanted!r} in {campaign.summary.campaign_id}", hint=f"its rows: {names}")
+    return tuple(found)
+
+
+def across(a: Analysed, chosen_a: Sequence[int], b: Analysed, chosen_b: Sequence[int]) -> Matched:
+    """Rows of A with rows of B: the same experiment first, then the same name, then the one that differs least.
+
+    Only what is unique on both sides is matched; one row left on each side belongs together. Raises UsageError when
+    a row would stand on both sides, and when nothing belongs together.
+    """
+    if a.summary.campaign_id == b.summary.campaign_id and set(chosen_a) & set(chosen_b):
+        raise UsageError(
+            "a row would be compared with itself",
+            hint="name other rows (ID:ROW), or say what to compare by: "
+            + _axes([a.rows[i].experiment for i in chosen_a]),
+        )
+    left_a, left_b = list(chosen_a), list(chosen_b)
+    pairs: list[tuple[int, int]] = []
+    for key_a, key_b in _keys(a, b):
+        for pair in _unique_pairs(left_a, left_b, key_a, key_b):
+            pairs.append(pair)
+            left_a.remove(pair[0])
+            left_b.remove(pair[1])
+    if len(left_a) == len(left_b) == 1:
+        pairs.append((left_a.pop(), left_b.pop()))
+    if not pairs:
+        raise UsageError(
+            f"no row of {a.summary.campaign_id} belongs to a row of {b.summary.campaign_id}",
+            hint="name the rows to compare: A:ROW B:ROW (a name, an id, the beginning of one, or a glob)",
+        )
+    return Matched(tuple(sorted(pairs)), tuple(left_a), tuple(left_b))
+
+
+def within(campaign: Analysed, chosen: Sequence[int], by: str) -> Matched:
+    """Rows that differ in ``by`` alone, each against the first of its kind in the order of the plan.
+
+    ``by`` is a key of ``WITHIN``, an option of the engine or a setting of the workload; with ``=VALUE`` the row with
+    that value is A. Raises UsageError when no two rows differ in it alone.
+    """
+    axis, _, baseline = by.partition("=")
+    experiments = {index: campaign.rows[index].experiment for index in chosen}
+    groups: dict[str, list[int]] = {}
+    for index, experiment in experiments.items():
+        groups.setdefault(canonical_json(_left(_facts(experiment), _free(axis))), []).append(index)
+    pairs, alone = [], []
+    for members in groups.values():
+        first = next((i for i in members if not baseline or _value(experiments[i], axis) == baseline), None)
+        others = [
+            i for i in members if first is not None and _value(experiments[i], axis) != _value(experiments[first], axis)
+        ]
+        pairs += [(first, other) for other in others if first is not None]
+        alone += [i for i in members if i not in others and (i != first or not others)]
+    if not pairs:
+        wrong = f" against {baseline!r}" if baseline else ""
+        raise UsageError(
+            f"no two rows differ in {axis} alone{wrong}", hint=f"rows differ in: {_axes(list(experiments.values()))}"
+        )
+    return Matched(tuple(pairs), tuple(sorted(alone)))
+
+
+def differences(a: Experiment, b: Experiment) -> tuple[str, ...]:
+    """Settings of two experiments that are not the same, as ``options.n_threads: 1 → 2``."""
+    one, other = _flat(_facts(a)), _flat(_facts(b))
+    if one.get("quant") != other.get("quant") or one["model"] != other["model"] or one["engine"] != other["engine"]:
+        one, other = ({k: v for k, v in facts.items() if not k.startswith("weights.")} for facts in (one, other))
+    keys = [key for key in dict.fromkeys([*one, *other]) if one.get(key) != other.get(key)]
+    return tuple(f"{key}: {one.get(key, 'default')} → {other.get(key, 'default')}" for key in keys)
+
+
+def _keys(a: Analysed, b: Analysed) -> list[tuple[Callable[[int], str], Callable[[int], str]]]:
+    def both(key: Callable[[Analysed, int], str]) -> tuple[Callable[[int], str], Callable[[int], str]]:
+        return (lambda index: key(a, index)), (lambda index: key(b, index))
+
+    def leaving_out(keys: tuple[str, ...]) -> Callable[[Analysed, int], str]:
+        return lambda side, index: canonical_json(_left(_facts(side.rows[index].experiment), keys))
+
+    return [
+        both(lambda side, index: side.rows[index].experiment.id),
+        both(lambda side, index: side.rows[index].experiment.name),
+        *(both(leaving_out(keys)) for keys in _TIERS),
+    ]
+
+
+def _unique_pairs(
+    left_a: Sequence[int], left_b: Sequence[int], key_a: Callable[[int], str], key_b: Callable[[int], str]
+) -> list[tuple[int, int]]:
+    of_a, of_b = {index: key_a(index) for index in left_a}, {index: key_b(index) for index in left_b}
+    count_a, count_b = Counter(of_a.values()), Counter(of_b.values())
+    place_b = {key: index for index, key in of_b.items()}
+    return [(index, place_b[key]) for index, key in of_a.items() if count_a[key] == count_b[key] == 1]
+
+
+def _facts(experiment: Experiment) -> Facts:
+    return {
+        "engine": experiment.engine,
+        "model": experiment.model,
+        "quant": experiment.weights.quant,
+        "precision": experiment.precision,
+        "weights": experiment.weights.identity,
+        "options": experiment.options,
+        "workload": experiment.workload.identity,
+    }
+
+
+def _left(facts: Facts, keys: Sequence[str]) -> Facts:
+    """``facts`` without these dotted keys."""
+    for key in keys:
+        head, _, rest = key.partition(".")
+        inner = facts.get(head)
+        kept = {other: value for other, value in facts.items() if other != head}
+        facts = kept | {head: _left(inner, (rest,))} if rest and isinstance(inner, dict) else kept
+    return facts
+
+
+def _free(axis: str) -> tuple[str, ...]:
+    """What may differ when rows are compared by ``axis``."""
+    return WITHIN.get(axis, (f"options.{axis}", f"workload.{axis}"))
+
+
+def _value(experiment: Experiment, axis: str) -> str:
+    """The value of one axis, as people write it."""
+    facts = _facts(experiment)
+    if axis in ("load", "concurrency"):
+        load = facts["workload"]["load"]
+        return str(load.get("concurrency", canonical_json(load))) if isinstance(load, dict) else str(load)
+    if axis in WITHIN:
+        return str(facts[axis])
+    found = facts["options"].get(axis, _flat(facts["workload"]).get(axis))
+    return "default" if found is None else found if isinstance(found, str) else canonical_json(found)
+
+
+def _flat(facts: Facts, prefix: str = "") -> Facts:
+    flat: Facts = {}
+    for key, value in facts.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _axes(experiments: Sequence[Experiment]) -> str:
+    """What these differ in, as ``--by`` takes it."""
+    flat = [_flat(_facts(experiment)) for experiment in experiments]
+    keys = dict.fromkeys(key for facts in flat for key in facts if not key.startswith("weights."))
+    varying = [key for key in keys if len({canonical_json(facts.get(key)) for facts in flat}) > 1]
+    names = dict.fromkeys(
+        "load" if key.startswith("workload.load") else key.partition(".")[2] or key for key in varying
+    )
+    return ", ".join(f"--by {name}" for name in names) or "nothing"

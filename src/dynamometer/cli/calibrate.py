@@ -1,0 +1,169 @@
+"""``dyno calibrate``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+from dynamometer import __version__
+from dynamometer.cli.options import json_option, print_json
+from dynamometer.domain.calibration import Calibration, CalibrationLevel, Spread
+from dynamometer.store.calibrations import default_state, read_calibration, write_calibration
+from dynamometer.worker.calibrate import Course, calibrate, merged
+from dynamometer.worker.facts import host_facts
+
+TOKENS, QUICK_TOKENS = 96, 16
+LATE = 0.5
+"""Share of the ITL by which the server may be late (p99) before the table says so."""
+_COLUMNS = (
+    ("streams", ""),
+    ("TTFT error", "p50 / p99 / max, ms"),
+    ("ITL error", "p50 / p99 / max, ms"),
+    ("merged", ""),
+    ("CPU", "s/1000 tok"),
+    ("events", "1/s"),
+    ("held", ""),
+    ("clock", ""),
+    ("lag p99", "ms"),
+    ("server late", "p99, ms"),
+    ("server send", "p99, ms"),
+    ("server CPU", ""),
+    ("n", "TTFT / ITL"),
+)
+
+
+class Streams(click.ParamType[tuple[int, ...]]):
+    """Numbers of streams, joined by commas."""
+
+    name = "N,N,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """From text; a tuple stays what it is."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            found = tuple(sorted({int(word) for word in str(value).split(",")}))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers, such as 1,16,64", param, ctx)
+        if found[0] < 1 or found[-1] > 60_000:
+            self.fail("streams are from 1 to 60000", param, ctx)
+        return found
+
+
+@click.command("calibrate")
+@click.option("--streams", type=Streams(), default="1,16,64,256,1024", show_default=True, help="Requests in flight.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.1, 10_000),
+    default=50,
+    show_default=True,
+    help="Events per second and stream.",
+)
+@click.option("--tokens", type=click.IntRange(2, 100_000), help=f"Events per request.  [default: {TOKENS}]")
+@click.option("--rounds", type=click.IntRange(2, 1000), default=2, show_default=True, help="Requests per stream.")
+@click.option("--quick", is_flag=True, help=f"Some 5 seconds in all: {QUICK_TOKENS} events per request.")
+@click.option("--user-stamps", is_flag=True, help="Stamp in user space, as on TLS, even where the kernel would.")
+@click.option("--no-save", is_flag=True, help="Do not keep the result.")
+@json_option
+def command(
+    streams: tuple[int, ...],
+    rate: float,
+    tokens: int | None,
+    rounds: int,
+    quick: bool,
+    user_stamps: bool,
+    no_save: bool,
+    as_json: bool,
+) -> None:
+    """Measure the error of our own client on this machine.
+
+    Runs the client of all runs against a reference server of ours whose true send times are known, in a process and,
+    where there are two, on a core of its own. Error is what the client says minus what the server truly sent. The
+    result is kept for this machine and this version; records cite it, and a run beyond it gets a doubt.
+    """
+    course = Course(streams, rate, tokens or (QUICK_TOKENS if quick else TOKENS), rounds, not user_stamps)
+    host, state = host_facts(), default_state()
+    earlier = None if no_save else read_calibration(state, host.fingerprint, __version__)
+    levels = []
+    if not as_json:
+        click.echo(_row([head for head, _ in _COLUMNS]))
+        click.echo(_row([unit for _, unit in _COLUMNS]).rstrip())
+    for level in calibrate(course):
+        levels.append(level)
+        if not as_json:
+            click.echo(_row(_cells(level)))
+    calibration = merged(earlier, host, levels)
+    path = None if no_save else write_calibration(state, calibration)
+    if as_json:
+        document = {"id": calibration.id, "file": str(path) if path else None}
+        measured = [level.model_dump(mode="json") for level in levels]
+        print_json({"schema_version": 1, **document, "host": host.model_dump(mode="json"), "levels": measured})
+        return
+    for line in remarks(levels):
+        click.echo(line, err=True)
+    if path:
+        click.echo(f"calibration {calibration.id} kept in {path}", err=True)
+
+
+def remarks(levels: Sequence[CalibrationLevel]) -> Iterator[str]:
+    """What is to be said of levels that are not what they seem."""
+    for level in levels:
+        late = level.server_late_ms.p99
+        if level.bad:
+            yield f"{level.streams} streams: {level.bad} of {level.requests} requests went wrong: it covers no run"
+        if late is not None and late > LATE * 1000 / level.rate:
+            yield (
+                f"{level.streams} streams: the reference server was {late:.3g} ms late (p99): its core was too busy. "
+                "Errors are against its true send times all the same, but the load was less even than asked for"
+            )
+        if level.clock == "user":
+            yield f"{level.streams} streams: stamps are from user space"
+
+
+def in_words(calibration: Calibration) -> str:
+    """A calibration in one line."""
+    good = [level for level in calibration.levels if level.bad == 0]
+    if not good:
+        return f"{calibration.id}: no level without errors"
+    largest = good[-1]
+    return (
+        f"{calibration.id}, up to {largest.streams} streams × {largest.rate:g} events/s ({largest.at}): "
+        f"p99 error TTFT {_ms(largest.ttft_error_ms.p99)} ms, ITL {_ms(largest.itl_error_ms.p99)} ms"
+    )
+
+
+def _cells(level: CalibrationLevel) -> list[str]:
+    return [
+        str(level.streams),
+        _spread(level.ttft_error_ms),
+        _spread(level.itl_error_ms),
+        _share(level.merged_share, 2),
+        "n/a" if level.cpu_s_per_1000 is None else f"{level.cpu_s_per_1000:.4f}",
+        "n/a" if level.events_s is None else f"{level.events_s:.0f}",
+        _share(level.held_share, 1),
+        level.clock,
+        _ms(level.lag_p99_ms),
+        _ms(level.server_late_ms.p99),
+        _ms(level.server_send_ms.p99),
+        _share(level.server_cpu_share, 0),
+        f"{level.ttft_error_ms.n} / {level.itl_error_ms.n}",
+    ]
+
+
+def _spread(spread: Spread) -> str:
+    return " / ".join(_ms(value) for value in (spread.p50, spread.p99, spread.max))
+
+
+def _ms(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"
+
+
+def _share(value: float | None, decimals: int) -> str:
+    return "n/a" if value is None else f"{value:.{decimals}%}"
+
+
+def _row(cells: Sequence[str]) -> str:
+    widths = (7, 23, 23, 6, 10, 6, 6, 6, 7, 11, 11, 10, 14)
+    return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
