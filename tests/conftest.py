@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import tiny_gguf as maker
-
+from tests import tiny_gguf as maker
 from tests.lab import Lab
 
 IN_CI = bool(os.environ.get("CI"))

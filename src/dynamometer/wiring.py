@@ -17,11 +17,14 @@ import platformdirs
 import psutil
 
 from dynamometer import __version__
+from dynamometer.analysis.compare import Terms, compare
+from dynamometer.analysis.match import Matched, across, select, within
 from dynamometer.analysis.measure import RunMetrics, measure
-from dynamometer.analysis.summarise import summarise
+from dynamometer.analysis.summarise import Analysed, analyse
 from dynamometer.campaign.loop import Loop, Places
 from dynamometer.campaign.stop import StopRequest
 from dynamometer.domain.campaign import Campaign
+from dynamometer.domain.comparison import Comparison
 from dynamometer.domain.engine import Catalogue
 from dynamometer.domain.event import Claimed, Closed, Opened, Replanned, Stamped
 from dynamometer.domain.plan import Facts, Plan, Suite
@@ -39,13 +42,14 @@ from dynamometer.load.prompts import BUILTIN, SYNTHETIC
 from dynamometer.load.traces import parse_trace
 from dynamometer.plan.make import make_plan
 from dynamometer.plan.resume import Change, Remaining, compare_plans, remaining
-from dynamometer.sources import demo, local
+from dynamometer.sources import demo, hub_datasets, local
 from dynamometer.sources.cache import default_cache
 from dynamometer.spec.layers import from_environment, parse_preferences
 from dynamometer.spec.parse import CampaignFile, ExperimentFile, campaign_from_experiment, parse, parse_experiment
 from dynamometer.spec.resolve import Resolved, config_references, merge, resolve
 from dynamometer.spec.suites import parse_suite
 from dynamometer.store import open as campaigns
+from dynamometer.store.calibrations import default_state
 from dynamometer.store.files import make_folder, remove_temporaries, write_whole
 from dynamometer.store.index import Index, IndexWriter
 from dynamometer.store.journal import JournalWriter
@@ -77,9 +81,9 @@ def home() -> Home:
     """Folders of this user. They are made when something is written there."""
     if own_home := os.environ.get("DYNO_HOME"):
         root = Path(own_home).expanduser()
-        return Home(root / "config", root / "state", default_cache())
+        return Home(root / "config", default_state(), default_cache())
     dirs = platformdirs.PlatformDirs("dynamometer", appauthor=False)
-    return Home(dirs.user_config_path, dirs.user_state_path, default_cache())
+    return Home(dirs.user_config_path, default_state(), default_cache())
 
 
 @lru_cache(maxsize=1)
@@ -295,7 +299,7 @@ def check_files(prepared: Prepared, experiments: Iterable[int]) -> None:
     """Raise PreconditionError when weights or prompts of these experiments are not on this machine."""
     places = places_of(prepared)
     missing: dict[str, str | None] = {}
-    looked_at = {}
+    looked_at: dict[tuple[str, str | None, str], int] = {}
     for index in experiments:
         experiment = prepared.plan.experiments[index]
         looked_at.setdefault((experiment.weights.ref, experiment.weights.file, experiment.workload.dataset), index)
@@ -329,7 +333,10 @@ def places_of(prepared: Prepared) -> Callable[[int], Places]:
         simulated = prepared.campaign.execution.mode == "simulated"
         weights = None if simulated else str(local.locate(experiment.weights, base=prepared.base, cache_dir=cache))
         trace = experiment.workload.load.trace
-        prompts = None if dataset in (BUILTIN, SYNTHETIC) else str(config / dataset)
+        if experiment.workload.hub_dataset:
+            prompts = None if simulated else str(hub_datasets.prompts_file(dataset, cache))
+        else:
+            prompts = None if dataset in (BUILTIN, SYNTHETIC) else str(config / dataset)
         return Places(weights, prompts, str(config / trace) if trace is not None else None)
 
     return places
@@ -517,8 +524,13 @@ def _listeners(session: Session) -> list[Listener]:
 class Results:
     """What the records of a campaign say, and the records that do not read."""
 
-    summary: Summary
+    analysed: Analysed
     damaged: tuple[str, ...]
+
+    @property
+    def summary(self) -> Summary:
+        """What reports print."""
+        return self.analysed.summary
 
 
 def summary_of(root: Path, interval_method: str | None = None) -> Results:
@@ -540,7 +552,57 @@ def summary_of(root: Path, interval_method: str | None = None) -> Results:
             metrics[run_id] = measure(found.record, read_samples(path.parent / found.record.samples_file))
         except DynoError as error:
             damaged.append(error.message)
-    summary = summarise(
+    analysed = analyse(
         opened.plan, opened.status, records, metrics, version=__version__, interval_method=interval_method
     )
-    return Results(summary, tuple(damaged))
+    return Results(analysed, tuple(damaged))
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A comparison, and the records of both sides that do not read."""
+
+    comparison: Comparison
+    damaged: tuple[str, ...]
+
+
+def compare_campaigns(first: str, second: str | None, by: str | None, results: Path, terms: Terms) -> Compared:
+    """Rows of ``second`` against rows of ``first``, or rows of one campaign that differ in ``by`` alone.
+
+    A side is a campaign as ``find_campaign`` takes it, or ``CAMPAIGN:ROW`` (see ``analysis.match.select``). Raises
+    UsageError when nothing belongs together, NotFoundError for an unknown campaign or row.
+    """
+    root_a, row_a = _campaign_and_row(first, results)
+    a = summary_of(root_a)
+    if second is None:
+        matched = _within_one(a.analysed, select(a.analysed, row_a), by)
+        return Compared(compare(a.analysed, a.analysed, matched, terms, version=__version__), a.damaged)
+    if by is not None:
+        raise UsageError("--by compares rows of one campaign, and two were given", hint="leave --by or the second out")
+    root_b, row_b = _campaign_and_row(second, results)
+    b = a if root_b.resolve() == root_a.resolve() else summary_of(root_b)
+    matched = across(a.analysed, select(a.analysed, row_a), b.analysed, select(b.analysed, row_b))
+    damaged = tuple(dict.fromkeys((*a.damaged, *b.damaged)))
+    return Compared(compare(a.analysed, b.analysed, matched, terms, version=__version__), damaged)
+
+
+def _within_one(campaign: Analysed, rows: Sequence[int], by: str | None) -> Matched:
+    if by is not None:
+        return within(campaign, rows, by)
+    if len(rows) == 2:
+        return Matched(((rows[0], rows[1]),))
+    raise UsageError(
+        f"{campaign.summary.campaign_id} has {len(rows)} rows: which are to be compared?",
+        hint="say what alone differs (--by engine, quant, load, or an option), or name two: ID:ROW ID:ROW",
+    )
+
+
+def _campaign_and_row(wanted: str, results: Path) -> tuple[Path, str | None]:
+    """The folder and the row of ``CAMPAIGN`` or ``CAMPAIGN:ROW``."""
+    name, colon, row = wanted.partition(":")
+    try:
+        return find_campaign(wanted, results), None
+    except NotFoundError:
+        if not colon:
+            raise
+    return find_campaign(name, results), row

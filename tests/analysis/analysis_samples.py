@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dynamometer.domain.calibration import CalibrationRef
 from dynamometer.domain.experiment import Experiment, Weights, Workload, run_id
 from dynamometer.domain.record import ClientHealth, EngineFacts, HostFacts, ModelFacts, Record, Sample, Usage, Window
 
@@ -33,6 +34,7 @@ def record(cycle: int = 1, *, of: Experiment | None = None, seconds: float = 1.0
             fingerprint="h", system="Linux", processor="cpu", cores=2, memory_bytes=2**30, python="3.11", load_1m=0.1
         ),
         "client": client(),
+        "calibration": calibration(),
         "requests": 1,
         "good": 1,
         "warmup_requests": 4,
@@ -43,6 +45,20 @@ def record(cycle: int = 1, *, of: Experiment | None = None, seconds: float = 1.0
         "samples_sha256": "s",
     }
     return Record(**{**values, **changes})
+
+
+def calibration(**changes: Any) -> CalibrationRef:
+    values: dict[str, Any] = {
+        "id": "cal1",
+        "at": "2026-11-22T00:00:00+00:00",
+        "streams": 64,
+        "events_s": 3200.0,
+        "clock": "kernel",
+        "ttft_error_p99_ms": 0.02,
+        "itl_error_p99_ms": 0.01,
+        "covered": True,
+    }
+    return CalibrationRef(**{**values, **changes})
 
 
 def client(**changes: Any) -> ClientHealth:

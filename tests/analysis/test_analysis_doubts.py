@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.analysis.analysis_samples import client, experiment, record, sample, usage
+from tests.analysis.analysis_samples import calibration, client, experiment, record, sample, usage
 
 from dynamometer.analysis.doubts import RULES, Row, Run, doubts_of
 from dynamometer.analysis.measure import measure
 from dynamometer.analysis.metrics import METRICS
 from dynamometer.analysis.summarise import estimate
-from dynamometer.domain.experiment import Experiment
+from dynamometer.domain.experiment import Experiment, Lengths, Load
 from dynamometer.domain.record import EngineFacts, HostFacts, Reading, Sample
 from dynamometer.domain.summary import Doubt
 
@@ -58,6 +58,12 @@ HOST = {"fingerprint": "h", "system": "Linux", "processor": "p", "cores": 2, "me
         ("client_late", {"client": client(lag_p99_ms=8.0)}, "8 ms late (p99), 80% of the median ITL of 10 ms"),
         ("user_stamps", {"client": client(clock="user")}, "3 of 3 cycles"),
         ("clock_steps", {"client": client(clock_steps=2)}, "jumped 6 times"),
+        ("uncalibrated", {"calibration": None}, "3 of 3 cycles: the error of its stamps is not known"),
+        (
+            "beyond_calibration",
+            {"calibration": calibration(covered=False)},
+            "(64 streams, 3200 events/s, kernel stamps)",
+        ),
         ("host_busy", {"readings": (OTHERS,)}, "other programs used up to 0.7 of 2 cores during"),
         (
             "energy_source",
@@ -122,3 +128,39 @@ def test_cycles_of_unlike_engines_are_not_silently_averaged() -> None:
 def test_a_forced_bootstrap_of_three_says_what_it_covers() -> None:
     one = row([good(10), good(10.1), good(10.3)], method="bootstrap")
     assert "they cover about 72 %" in the("forced_bootstrap", one).message
+
+
+def sending(**changes: Any) -> dict[str, Any]:
+    kept = {"asked_per_s": 200.0, "sent_per_s": 200.0, "send_lateness_p50_ms": 0.05, "send_lateness_p99_ms": 0.2}
+    return {"client": client(**{**kept, **changes})}
+
+
+def test_late_sends_are_told_with_the_asked_and_the_sent_rate() -> None:
+    of = experiment(load=Load(rate=200), max_output_tokens=2)
+    assert "late_sends" not in codes(row([good()] * 3, of, **sending()))
+    late = the("late_sends", row([good()] * 3, of, **sending(sent_per_s=161.0, send_lateness_p99_ms=800.0)))
+    assert "asked 200 requests/s, sent 161, p99 800 ms after its time" in late.message
+    full = the("late_sends", row([good()] * 3, of, **sending(held=7, unsent=3)))
+    assert "7 requests were held while as many as max_in_flight were in flight, 3 of them never sent" in full.message
+    assert "does not keep up" in (full.hint or "")
+
+
+def test_usage_and_events_that_contradict_each_other_are_doubted() -> None:
+    def of(told: int, finish: str = "length", tokens: tuple[int, ...] | None = (1, 1)) -> set[str]:
+        odd = sample(10, 20, usage=usage(told), finish=finish).model_copy(update={"event_tokens": tokens})
+        return codes(row([[odd] * 600] * 3))
+
+    assert "usage_mismatch" not in of(2)
+    assert "usage_mismatch" not in of(3, finish="stop")
+    assert "usage_mismatch" not in of(7, tokens=None)
+    assert "usage_mismatch" in of(3)
+    assert "usage_mismatch" in of(1, tokens=None)
+    assert "usage_mismatch" in of(9, finish="stop")
+
+
+def test_short_answers_are_judged_by_what_each_was_asked_for() -> None:
+    lengths = experiment(max_output_tokens=Lengths(min=1, max=9))
+    asked = [sample(10, 20, max_tokens=2), sample(10, max_tokens=1), sample(10, 20, max_tokens=3)]
+    doubt = the("short_output", row([asked] * 3, lengths))
+    assert "3 of 9 answers have fewer than the tokens asked for" in doubt.message
+    assert "short_output" not in codes(row([asked[:2]] * 3, lengths))

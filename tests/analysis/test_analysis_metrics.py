@@ -9,7 +9,7 @@ from tests.analysis.analysis_samples import MS, experiment, record, sample, usag
 
 from dynamometer.analysis.measure import measure
 from dynamometer.analysis.metrics import METRICS, Measured
-from dynamometer.domain.experiment import Slo
+from dynamometer.domain.experiment import Load, Slo
 from dynamometer.domain.record import Reading, Record, Sample
 
 
@@ -140,3 +140,27 @@ def test_observations_count_what_doubts_need() -> None:
     assert (observed.requests, observed.errors, observed.events, observed.merged) == (3, 1, 5, 2)
     assert (observed.short, observed.cached, observed.cached_tokens) == (1, 1, 6)
     assert MS == 1_000_000
+
+
+OPEN = Load(rate=4)
+
+
+def test_scheduled_latency_counts_from_the_scheduled_time_and_only_open_loops_have_it() -> None:
+    of = record(of=experiment(load=OPEN))
+    late = sample(30, 60, sent_ms=20, scheduled_ns=5 * MS)
+    lost = sample(sent_ms=20, scheduled_ns=10 * MS, error="unsent")
+    assert value("e2e_ms", [late], of).value == 40
+    assert value("scheduled_e2e_ms", [late, lost], of) == Measured(55, 1)
+    assert value("scheduled_e2e_p95_ms", [late] * 100, of).value == 55
+    assert value("scheduled_e2e_ms", [late]).missing == "a closed loop schedules nothing"
+
+
+def test_goodput_of_an_open_loop_counts_waiting_and_what_was_never_answered() -> None:
+    of = record(of=experiment(load=OPEN, slo=Slo(ttft_ms=20, e2e_ms=50)))
+    in_time = sample(30, 40, sent_ms=20, scheduled_ns=15 * MS)
+    held = sample(30, 40, sent_ms=20, scheduled_ns=5 * MS)
+    slow = sample(30, 90, sent_ms=20, scheduled_ns=20 * MS)
+    unsent = sample(sent_ms=50, scheduled_ns=10 * MS, error="unsent")
+    hung = sample(sent_ms=10, scheduled_ns=10 * MS, error="timeout")
+    assert value("goodput", [in_time, held, slow, unsent, hung], of) == Measured(1 / 5, 5)
+    assert value("error_share", [in_time, unsent], of) == Measured(1 / 2, 2)

@@ -158,6 +158,12 @@ def small_disk(lab: Lab) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
+def fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as out:
+        while True:
+            out.write(b"x" * 4096)
+
+
 @pytest.mark.root
 def test_a_read_only_results_folder(lab: Lab, small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
@@ -184,9 +190,8 @@ def test_a_full_disk_stops_with_8_and_resume_finishes_when_there_is_room(lab: La
     process = lab.start("campaign", "run", file)
     assert lab.until("started", 2, process)
     filler = small_disk / "filler"
-    with filler.open("wb", buffering=0) as out, pytest.raises(OSError, match="No space left"):
-        while True:
-            out.write(b"x" * 4096)
+    with pytest.raises(OSError, match="No space left"):
+        fill(filler)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 8, errors
     assert "the disk is full" in errors

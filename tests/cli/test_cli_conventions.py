@@ -166,7 +166,8 @@ def test_a_reader_that_has_enough_ends_us_quietly(lab: Lab) -> None:
     assert lab.journal().status().state == "completed"
 
 
-def test_a_campaign_on_json_lines_and_every_document(lab: Lab) -> None:
+def test_a_campaign_on_json_lines_and_every_document(here: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    lab = here
     ended = lab.dyno("campaign", "run", lab.file(cycles=1), "--json")
     assert ended.err == ""
     lines = [json.loads(line) for line in ended.out.splitlines()]
@@ -184,26 +185,30 @@ def test_a_campaign_on_json_lines_and_every_document(lab: Lab) -> None:
         ["version"],
         ["doctor"],
     ):
-        said = lab.dyno(*words, "--json")
-        assert said.json()["schema_version"] == 1, words
-        assert (said.code in (0, 8) if words == ["doctor"] else said.code == 0), words
+        code = main([*map(str, words), "--json"])
+        assert json.loads(capsys.readouterr().out)["schema_version"] == 1, words
+        assert code in ((0, 8) if words == ["doctor"] else (0,)), words
     for form in ("text", "markdown", "csv", "json", "html"):
-        said = lab.dyno("campaign", "report", identity[:5], "-f", form)
-        assert (said.code, len(said.out) > 100) == (0, True), form
-    assert "fake/tiny/F32" in lab.dyno("campaign", "report").out
+        assert main(["campaign", "report", identity[:5], "-f", form]) == 0
+        assert len(capsys.readouterr().out) > 100, form
+    assert main(["campaign", "report"]) == 0
+    assert "fake/tiny/F32" in capsys.readouterr().out
 
 
-def test_a_report_is_written_whole_and_replaces_only_when_told(lab: Lab) -> None:
-    lab.dyno("campaign", "run", lab.file(cycles=1, execution={"mode": "simulated"}), "-q")
-    assert lab.dyno("campaign", "report", "-f", "csv", "-o", "r.csv").code == 0
-    (lab.cwd / "r.csv").write_text("mine")
-    refused = lab.dyno("campaign", "report", "-f", "csv", "-o", "r.csv")
-    assert (refused.code, "--force" in refused.err) == (2, True)
-    assert (lab.cwd / "r.csv").read_text() == "mine"
-    assert lab.dyno("campaign", "report", "-f", "csv", "-o", "r.csv", "--force").code == 0
-    assert lab.dyno("campaign", "report", "-f", "csv", "-o", "r.csv/x").code == 8
-    assert lab.dyno("campaign", "report", "-f", "csv", "-o", "results", "--force").code == 8
-    assert "engine" in (lab.cwd / "r.csv").read_text().splitlines()[0]
+def test_a_report_is_written_whole_and_replaces_only_when_told(here: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["campaign", "run", str(here.file(cycles=1, execution={"mode": "simulated"})), "-q"])
+    report = ["campaign", "report", "-f", "csv", "-o"]
+    assert main([*report, "r.csv"]) == 0
+    path = here.cwd / "r.csv"
+    path.write_text("mine")
+    assert main([*report, "r.csv"]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert path.read_text() == "mine"
+    assert main([*report, "r.csv", "--force"]) == 0
+    assert main([*report, "r.csv/x"]) == 8
+    assert main([*report, "no/such/folder/r.csv"]) == 8
+    assert main([*report, "results", "--force"]) == 8
+    assert "engine" in path.read_text().splitlines()[0]
 
 
 def test_a_campaign_from_standard_input(lab: Lab) -> None:
@@ -215,7 +220,10 @@ def test_a_campaign_from_standard_input(lab: Lab) -> None:
 
 def test_a_single_experiment(lab: Lab) -> None:
     path = lab.cwd / "one.yaml"
-    path.write_text(f"engine: fake\nmodel: {lab.model}\nrequests: 2\nload: {{concurrency: 1}}\nmax_output_tokens: 3\nwarmup: {{max_requests: 0}}\n")
+    path.write_text(
+        f"engine: fake\nmodel: {lab.model}\nrequests: 2\nload: {{concurrency: 1}}\n"
+        "max_output_tokens: 3\nwarmup: {max_requests: 0}\n"
+    )
     assert "1 experiments x 1 cycle = 1 runs" in lab.dyno("experiment", path, "--dry-run").out
     assert not (lab.cwd / "results").exists()
     ended = lab.dyno("experiment", path)
@@ -229,15 +237,20 @@ def test_folders_named_like_libraries_where_we_stand_change_nothing(lab: Lab) ->
     assert lab.dyno("campaign", "run", lab.file(cycles=1), "-q").code == 0
 
 
-def test_completion_and_the_index(lab: Lab) -> None:
+def test_completion_and_the_index(here: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     for shell in ("bash", "zsh", "fish"):
-        assert "_DYNO_COMPLETE" in lab.dyno("completion", shell).out
-    lab.dyno("campaign", "run", lab.file(cycles=1, execution={"mode": "simulated"}), "-q")
-    (lab.home / "state" / "index.sqlite").unlink()
-    assert lab.dyno("index").out.startswith("1 campaigns in ")
-    assert lab.folder.root.name in lab.dyno("campaign", "list", "--results-dir", "/nowhere").out
-    (lab.home / "state" / "index.sqlite").write_bytes(b"this is no database, but it is long enough" * 9)
-    broken = lab.dyno("campaign", "list")
-    assert (broken.code, "rebuild it: remove the file, then run dyno index" in broken.err) == (8, True)
-    again = lab.dyno("campaign", "run", lab.cwd / "small.yaml", "--resume", "-q")
-    assert again.code == 0, again.err
+        assert main(["completion", shell]) == 0
+        assert "_DYNO_COMPLETE" in capsys.readouterr().out
+    file = str(here.file(cycles=1, execution={"mode": "simulated"}))
+    main(["campaign", "run", file, "-q"])
+    index = here.home / "state" / "index.sqlite"
+    index.unlink()
+    capsys.readouterr()
+    assert main(["index"]) == 0
+    assert capsys.readouterr().out.startswith("1 campaigns in ")
+    assert main(["campaign", "list", "--results-dir", "/nowhere"]) == 0
+    assert here.folder.root.name in capsys.readouterr().out
+    index.write_bytes(b"this is no database, but it is long enough" * 9)
+    assert main(["campaign", "list"]) == 8
+    assert "rebuild it: remove the file, then run dyno index" in capsys.readouterr().err
+    assert main(["campaign", "run", file, "--resume", "-q"]) == 0

@@ -30,9 +30,17 @@ def tree(root: Path) -> dict[str, tuple[int, str]]:
     }
 
 
-@pytest.mark.parametrize("words", [["validate"], ["validate", "--json"], ["run", "--dry-run"], ["run", "--validate-only"],
-                                   ["run", "--dry-run", "--resume", "--cycles", "7"], ["show", "--canonical"]],
-                         ids=" ".join)  # fmt: skip
+LOOKING = [
+    ["validate"],
+    ["validate", "--json"],
+    ["run", "--dry-run"],
+    ["run", "--validate-only"],
+    ["run", "--dry-run", "--resume", "--cycles", "7"],
+    ["show", "--canonical"],
+]
+
+
+@pytest.mark.parametrize("words", LOOKING, ids=" ".join)
 def test_looking_at_a_plan_writes_nothing(words: list[str], here: Lab) -> None:
     file = here.file(cycles=2, execution={"mode": "simulated"})
     assert main(["campaign", "run", str(file), "-q"]) == 0
@@ -68,7 +76,8 @@ def test_validate_and_dry_run_print_the_plan_that_is_run(here: Lab, capsys: pyte
     assert '"schema_version": 1' in documents.pop()
     main(["campaign", "run", file, "-q"])
     planned = here.journal().status().runs
-    assert list(planned) and all(run.rpartition("-")[0] in text for run in planned)
+    assert list(planned)
+    assert all(run.rpartition("-")[0] in text for run in planned)
 
 
 @pytest.mark.parametrize(

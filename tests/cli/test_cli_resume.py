@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.lab import Lab, assert_finished
@@ -149,7 +150,7 @@ def test_a_crash_between_the_new_plan_and_the_word_of_it(here: Lab) -> None:
     assert len(here.journal().status().removed) == 3
 
 
-BROKEN = {"options": {"fault": "start_failure"}}
+BROKEN: dict[str, Any] = {"options": {"fault": "start_failure"}}
 
 
 def test_everything_failed_is_4_and_never_completed_and_failed_runs_are_retried_or_left(

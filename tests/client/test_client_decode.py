@@ -267,3 +267,109 @@ def test_interim_answers_and_close_delimited_bodies() -> None:
 def test_no_bytes_whatever_raise(parts: list[bytes], streaming: bool, end: End) -> None:
     for prefix in ([], [HEAD], [b"HTTP/1.1 200 OK\r\n\r\ndata: "]):
         decode(exchange([*prefix, *(part for part in parts if part)], end), streaming=streaming)
+
+
+def test_a_redirect_is_an_error_that_names_its_target() -> None:
+    head = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: https://else.where/v1\r\nContent-Length: 0\r\n\r\n"
+    sample = decode(exchange([head]), streaming=True)
+    assert (sample.error, sample.status) == ("http_status", 307)
+    assert "https://else.where/v1, not followed" in (sample.error_detail or "")
+
+
+def test_an_event_of_ten_megabytes_is_one_event() -> None:
+    text = "x" * 10_000_000
+    whole = sse({"choices": [{"delta": {"content": text}, "finish_reason": "length"}]})
+    parts = [whole[start : start + 65_536] for start in range(0, len(whole), 65_536)]
+    sample = stream(delta("a"), *parts, usage(2), DONE)
+    assert (sample.error, len(sample.arrivals_ns), sample.text_chars) == (None, 2, 10_000_001)
+    assert sample.arrivals_ns[1] == (2 + len(parts)) * 1000
+
+
+def test_usage_and_events_are_both_kept_when_they_differ() -> None:
+    few = stream(delta("a"), delta("b"), delta("c", finish="length"), usage(1), DONE)
+    assert (few.output_tokens, len(few.arrivals_ns), few.event_tokens) == (1, 3, None)
+    many = stream(delta("a", token_ids=[1]), delta("b", token_ids=[2], finish="length"), usage(9), DONE)
+    assert (many.output_tokens, many.event_tokens) == (9, (1, 1))
+
+
+def test_what_was_asked_and_when_it_was_due_is_kept() -> None:
+    raw = Exchange("id", 70, (), "unsent", scheduled_ns=50)
+    sample = decode(raw, streaming=True, max_tokens=7)
+    assert (sample.error, sample.scheduled_ns, sample.sent_ns, sample.max_tokens) == ("unsent", 50, 70, 7)
+
+
+OLLAMA_HEAD = HEAD.replace(b"text/event-stream; charset=utf-8", b"application/x-ndjson")
+
+
+def piece(text: str = "", **more: Any) -> bytes:
+    said = {"model": "m", "created_at": "2026-01-01T00:00:00Z", "response": text, "done": False, **more}
+    return json.dumps(said).encode() + b"\n"
+
+
+LAST = piece(
+    done=True,
+    done_reason="length",
+    total_duration=900,
+    load_duration=10,
+    prompt_eval_count=5,
+    prompt_eval_duration=20,
+    eval_count=3,
+    eval_duration=800,
+    context=[1, 2],
+)
+
+
+def ollama(*parts: bytes, end: End = "complete", last: bytes = b"0\r\n\r\n", head: bytes = OLLAMA_HEAD) -> Sample:
+    pieces = [head, *map(chunk, parts), *([last] if last else [])]
+    return decode(exchange(pieces, end), streaming=True, api="ollama")
+
+
+def test_ollama_streams_objects_in_lines() -> None:
+    sample = ollama(piece("Grüße"), piece(" 世界"), piece("!"), LAST)
+    assert sample.error is None
+    assert (sample.arrivals_ns, sample.event_tokens, sample.text_chars) == ((2000, 3000, 4000), (1, 1, 1), 9)
+    assert (sample.finish, sample.output_tokens) == ("length", 3)
+    assert sample.usage is not None
+    assert sample.usage.prompt_tokens == 5
+    assert sample.timings == {
+        "total_duration": 900, "load_duration": 10, "prompt_eval_duration": 20, "eval_duration": 800
+    }  # fmt: skip
+
+
+@given(st.lists(st.integers(1, 700), max_size=6))
+def test_ollama_split_and_merged_lines(cuts: list[int]) -> None:
+    whole = piece("a") + piece("b", thinking=None) + piece("c") + LAST
+    parts, rest = [], whole
+    for cut in cuts:
+        parts.append(rest[:cut])
+        rest = rest[cut:]
+    sample = ollama(*(part for part in [*parts, rest] if part))
+    assert (sample.error, sample.event_tokens, sample.output_tokens) == (None, (1, 1, 1), 3)
+
+
+def test_ollama_thinks_and_may_say_nothing() -> None:
+    assert ollama(piece(thinking="hm"), piece("a"), LAST).text_chars == 3
+    assert ollama(LAST.replace(b'"eval_count": 3', b'"eval_count": 0')).error == "empty"
+
+
+@pytest.mark.parametrize(
+    ("sample", "kind"),
+    [
+        (ollama(piece("a"), b'{"error": "model runner has stopped"}\n'), "stream_error"),
+        (ollama(piece("a"), b"{nonsense}\n", LAST), "bad_response"),
+        (ollama(piece("a"), piece("b")), "truncated"),
+        (ollama(piece("a"), b'{"resp', end="reset", last=b""), "truncated"),
+        (ollama(delta("a"), head=HEAD), "bad_response"),
+        (ollama(piece("a"), end="timeout", last=b""), "timeout"),
+    ],
+)
+def test_ollama_errors(sample: Sample, kind: str) -> None:
+    assert sample.error == kind
+
+
+def test_ollama_in_one_document() -> None:
+    text = json.dumps(json.loads(LAST) | {"response": "abc"}).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n\r\n" % len(text)
+    sample = decode(exchange([head, text]), streaming=False, api="ollama")
+    assert (sample.error, sample.output_tokens, sample.text_chars, sample.finish) == (None, 3, 3, "length")
+    assert sample.arrivals_ns == ()

@@ -299,6 +299,34 @@ def test_too_many_bytes() -> None:
     assert sample.error == "bad_response"
 
 
+def test_a_redirect_is_told_and_never_followed() -> None:
+    requests: list[bytes] = []
+
+    def behave(connection: socket.socket, number: int) -> None:
+        requests.append(read_request(connection))
+        head = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        connection.sendall(head)
+
+    with server(behave) as endpoint:
+        _, (sample,) = send(endpoint)
+    assert (sample.error, sample.status, len(requests)) == ("http_status", 302, 1)
+    assert "/elsewhere" in (sample.error_detail or "")
+
+
+def test_an_event_of_ten_megabytes_arrives_whole() -> None:
+    event = json.dumps({"choices": [{"delta": {"content": "x" * 10_000_000}, "finish_reason": "length"}]}).encode()
+    body = b"data: " + event + b"\n\ndata: [DONE]\n\n"
+
+    def behave(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(body)
+        connection.sendall(head + body)
+
+    with server(behave) as endpoint:
+        _, (sample,) = send(endpoint)
+    assert (sample.error, sample.text_chars, len(sample.arrivals_ns)) == (None, 10_000_000, 1)
+
+
 def test_a_large_request_goes_out_whole() -> None:
     sizes: list[int] = []
 

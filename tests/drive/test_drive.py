@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from dynamometer.domain.experiment import Experiment, Load, Warmup, Weights, Workload
+from dynamometer.domain.experiment import Experiment, Lengths, Load, Ramp, Warmup, Weights, Workload
 from dynamometer.domain.step import Step
 from dynamometer.domain.wire import Endpoint
 from dynamometer.engines.fake import FakeOptions, serving
 from dynamometer.errors import CampaignError, PreconditionError
+from dynamometer.load.arrivals import pace
 from dynamometer.worker.drive import Driven, drive
 
 FAST = FakeOptions(ttft_ms=3, itl_ms=1, n_parallel=8)
@@ -150,3 +151,73 @@ def test_a_stalled_request_ends_by_its_own_limit_and_the_run_by_its_deadline() -
     assert time.monotonic() - begin < 3
     assert cut.cut_short is not None
     assert {sample.error for sample in cut.samples} == {"timeout"}
+
+
+def test_an_open_loop_is_driven_by_its_schedule() -> None:
+    load = Load(rate=100, arrivals="poisson")
+    with serving(FAST) as endpoint:
+        result = driven(endpoint, step(load=load, requests=30, warmup=Warmup(max_requests=3)))
+        again = driven(endpoint, step(load=load, requests=30, warmup=Warmup(max_requests=3)))
+    window = [sample for sample in result.samples if sample.phase == "window"]
+    assert len(window) == 30
+    assert all(sample.scheduled_ns is None for sample in result.samples if sample.phase != "window")
+    due = [(sample.scheduled_ns or 0) - result.window.begin_ns for sample in window]
+    assert due == list(pace(Workload(load=load, requests=30), 1).begins_ns)
+    assert window[0].scheduled_ns == result.window.begin_ns
+    assert result.client.asked_per_s == again.client.asked_per_s
+    assert result.client.held == 0
+    assert result.prompts_sha256 == again.prompts_sha256
+
+
+def test_a_rate_for_a_duration() -> None:
+    with serving(FAST) as endpoint:
+        result = driven(
+            endpoint, step(load=Load(rate=40), requests=None, duration_s=0.5, warmup=Warmup(max_requests=0))
+        )
+    assert phases(result) == ["cold", *["window"] * 20]
+    assert result.window.seconds == 0.5
+
+
+def test_a_ramp_of_concurrency() -> None:
+    ramp = Ramp(of="concurrency", start=1, end=4, over="200ms")
+    workload: dict[str, Any] = {"requests": None, "duration_s": 0.4, "max_output_tokens": 4}
+    with serving(FAST) as endpoint:
+        result = driven(endpoint, step(load=Load(ramp=ramp), warmup=Warmup(until="fixed", max_requests=2), **workload))
+    assert result.connections == 4
+    sent = [sample.sent_ns - result.window.begin_ns for sample in result.samples if sample.phase == "window"]
+    assert sum(at > 200e6 for at in sent) > 1.3 * sum(at <= 200e6 for at in sent) > 3
+
+
+TRACE = "at_s,input_tokens,output_tokens\n3,20,2\n3.05,30,4\n3.05,40,6\n"
+
+
+def test_a_trace_gives_times_and_lengths() -> None:
+    workload: dict[str, Any] = {"load": Load(trace="t.csv"), "requests": None, "warmup": Warmup(max_requests=0)}
+    with serving(FAST) as endpoint:
+        result = driven(endpoint, step(dataset="synthetic", **workload), trace_text=TRACE)
+    window = [sample for sample in result.samples if sample.phase == "window"]
+    assert [(s.scheduled_ns or 0) - result.window.begin_ns for s in window] == [0, 50_000_000, 50_000_000]
+    assert [(sample.max_tokens, sample.output_tokens) for sample in window] == [(2, 2), (4, 4), (6, 6)]
+    assert [sample.usage.prompt_tokens for sample in window if sample.usage] == [20, 30, 40]
+
+
+def test_a_trace_that_is_wrong_missing_or_says_what_prompts_cannot_do() -> None:
+    workload: dict[str, Any] = {"load": Load(trace="t.csv"), "requests": None}
+    with serving(FAST) as endpoint:
+        with pytest.raises(CampaignError, match="out of order"):
+            driven(endpoint, step(**workload), trace_text="at_s\n2\n1\n")
+        with pytest.raises(PreconditionError, match="trace"):
+            driven(endpoint, step(**workload))
+        with pytest.raises(CampaignError, match="sent as they are"):
+            driven(endpoint, step(dataset="mine.jsonl", **workload), '{"prompt": "x"}', trace_text=TRACE)
+
+
+def test_lengths_of_each_request() -> None:
+    drawn = Lengths(min=2, max=9)
+    with serving(FAST) as endpoint:
+        result = driven(endpoint, step(requests=12, max_output_tokens=drawn, warmup=Warmup(max_requests=0)))
+        text = '{"prompt": "a", "max_tokens": 3}\n{"messages": [{"role": "user", "content": "b c"}]}\n'
+        mine = driven(endpoint, step(dataset="m.jsonl", requests=2, warmup=Warmup(max_requests=0)), text)
+    assert len({sample.max_tokens for sample in result.samples}) > 3
+    assert all(sample.output_tokens == sample.max_tokens for sample in result.samples)
+    assert [(sample.max_tokens, sample.prompt_chars) for sample in mine.samples[1:]] == [(3, 1), (5, 3)]

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamometer.domain.experiment import Decoder, Warmup, Workload
-from dynamometer.domain.wire import Endpoint, Prompt
+from dynamometer.domain.wire import Endpoint, Message, Prompt
+from dynamometer.errors import CampaignError
 from dynamometer.load.requests import body, sampling
 from dynamometer.load.stops import AfterDuration, AfterRequests, Progress
 from dynamometer.load.warmup import SPAN, UntilSteady, is_steady, variation, warmup_stop
@@ -80,3 +81,31 @@ def test_decoder_values_win_over_the_preset_and_take_the_servers_names() -> None
     renamed = body(PROMPT, endpoint, Workload(decoder=decoder))
     assert renamed["repeat_penalty"] == 1.1
     assert "repetition_penalty" not in renamed
+
+
+OLLAMA = Endpoint(host="h", port=1, api="ollama", path="/api/generate", model="m")
+TALK = Prompt(text="Hi", messages=(Message(role="user", content="Hi"),), max_tokens=7)
+
+
+def test_a_body_for_ollama_keeps_sampling_under_options() -> None:
+    decoder = Decoder(preset="deterministic", repetition_penalty=1.1, top_k=3)
+    extra = {"options": {"num_ctx": 512}, "keep_alive": "5m"}
+    asked = body(PROMPT, OLLAMA.model_copy(update={"extra": extra}), Workload(decoder=decoder, seed=5))
+    assert asked == {
+        "model": "m",
+        "prompt": "Hi",
+        "stream": True,
+        "keep_alive": "5m",
+        "options": {
+            "num_predict": 7, "temperature": 0.0, "seed": 5, "repeat_penalty": 1.1, "top_k": 3, "num_ctx": 512
+        },
+    }  # fmt: skip
+
+
+def test_a_conversation_goes_to_a_chat_api_only() -> None:
+    assert body(TALK, Endpoint(host="h", port=1, model="m"), Workload())["messages"] == [
+        {"role": "user", "content": "Hi"}
+    ]
+    for endpoint in (OLLAMA, Endpoint(host="h", port=1, model="m", api="completions", path="/v1/completions")):
+        with pytest.raises(CampaignError, match="chat API"):
+            body(TALK, endpoint, Workload())

@@ -181,7 +181,7 @@ def test_what_the_suites_are_for() -> None:
         for name in ("quick", "standard", "performance")
     )
     assert [each.workload.load.concurrency for each in quick.benchmarks] == [1, 4]
-    tokens = sum((each.workload.requests or 0) * each.workload.max_output_tokens for each in quick.benchmarks)
+    tokens = sum((each.workload.requests or 0) * int(str(each.workload.max_output_tokens)) for each in quick.benchmarks)
     assert tokens <= 20 * 60, "a minute at 20 tokens a second"
     assert [each.kind for each in standard.benchmarks].count("quality") == 1
     assert [each.workload.load.concurrency for each in performance.benchmarks] == [2**power for power in range(9)]

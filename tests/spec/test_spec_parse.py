@@ -48,6 +48,55 @@ def mistakes(text: str | bytes) -> list[str]:
         (GRID + "execution: {timeout: 5}\n", "execution.timeout: a duration needs a unit: 5s, 5m or 5h"),
         (GRID + "execution: {parallel: 1}\n", "execution.parallel: must be true or false, not 1"),
         (GRID + "execution: {parallel: yes}\n", "must be true or false, not 'yes' (did you mean 'true'?)"),
+        (GRID + "workload: {load: {rate: 0}}\n", "workload.load.rate: must be more than 0, not 0"),
+        (GRID + "workload: {load: {rate: -3}}\n", "workload.load.rate: must be more than 0, not -3"),
+        (GRID + "workload: {load: {rate: 1e9}}\n", "workload.load.rate: must be at most 100000, not 1000000000"),
+        (GRID + "workload: {load: {rate: soon}}\n", "workload.load.rate: must be a number, not 'soon'"),
+        (GRID + "workload: {load: {rate: [4, 4]}}\n", "workload.load.rate.1: 4 stands in this list twice"),
+        (
+            GRID + "workload: {load: {rate: 4, concurrency: 2}}\n",
+            "workload.load: give one of concurrency, rate, trace, ramp; this has concurrency and rate",
+        ),
+        (
+            GRID + "workload: {load: {arrivals: poisson}}\n",
+            "workload.load: arrivals belongs to a rate or to a ramp of rate",
+        ),
+        (
+            GRID + "workload: {load: {rate: 4, arrivals: poison}}\n",
+            "workload.load.arrivals: must be constant or poisson, not 'poison' (did you mean 'poisson'?)",
+        ),
+        (GRID + "workload: {load: {ramp: {of: rate, start: 1, end: 2}}}\n", "workload.load.ramp: needs 'over'"),
+        (
+            GRID + "workload: {load: {ramp: {of: rate, start: 9, end: 2, over: 1s}}}\n",
+            "workload.load.ramp: a ramp grows: end (2) must be more than start (9)",
+        ),
+        (
+            GRID + "workload: {load: {ramp: {of: rate, start: 1, end: 2, over: 0s}}}\n",
+            "workload.load.ramp.over: must be more than 0",
+        ),
+        (GRID + "workload: {load: {raet: 4}}\n", "workload.load.raet: unknown key (did you mean 'rate'?)"),
+        (
+            GRID + "workload: {max_output_tokens: {mean: 5}}\n",
+            "workload.max_output_tokens: mean and stdev belong together",
+        ),
+        (
+            GRID + "workload: {max_output_tokens: {min: 5, max: 4}}\n",
+            "workload.max_output_tokens: min (5) is more than max (4)",
+        ),
+        (
+            GRID + "workload: {max_output_tokens: {mean: 5, stdv: 4}}\n",
+            "workload.max_output_tokens.stdv: unknown key (did you mean 'stdev'?)",
+        ),
+        (
+            GRID + "workload: {max_output_tokens: many}\n",
+            "workload.max_output_tokens: must be a whole number, not 'many'",
+        ),
+        (GRID + "workload: {max_output_tokens: 0}\n", "workload.max_output_tokens: must be at least 1, not 0"),
+        (
+            GRID + "workload: {max_output_tokens: [8, {min: 0, max: 4}]}\n",
+            "workload.max_output_tokens.1.min: must be at least 1, not 0",
+        ),
+        (GRID + "workload: {dataset: bultin}\n", "unknown dataset 'bultin' (did you mean 'builtin'?)"),
         (GRID + "energy: {pue: 0.5}\n", "energy.pue: must be at least 1, not 0.5"),
         (GRID + "schedule: {at: '25:00'}\n", "schedule.at: '25:00' does not fit: Time of day to start, HH:MM."),
         (GRID + "quants: {skip_patterns: IQ1_*}\n", "quants.skip_patterns: must be a list, not 'IQ1_*'"),

@@ -14,13 +14,13 @@ import psutil
 import pytest
 from tests.lab import Lab, until
 
-from dynamometer.domain.event import Failure
 from dynamometer.domain.experiment import Experiment, Load, Warmup, Weights, Workload
+from dynamometer.domain.failure import Failure
 from dynamometer.domain.step import Step
 from dynamometer.engines import shield
 from dynamometer.store.records import Success, outcome, read_mark, read_samples, write_step
 
-FAST = {"ttft_ms": 1.0, "itl_ms": 0.0}
+FAST: dict[str, Any] = {"ttft_ms": 1.0, "itl_ms": 0.0}
 
 
 def step(model: Path | None, timeout_s: float = 20, engine: str = "fake", **options: Any) -> Step:
@@ -165,8 +165,8 @@ def test_the_shield_hands_arguments_over_byte_for_byte(tmp_path: Path) -> None:
 
 def test_the_shielded_die_with_their_parent() -> None:
     sleeper = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"]
-    code = f"import subprocess, os, time; p = subprocess.Popen([{sys.executable!r}, '-I', '-S', {shield.__file__!r}, " \
-           f"str(os.getpid()), *{sleeper!r}]); print(p.pid, flush=True); time.sleep(600)"  # fmt: skip
+    start = f"[{sys.executable!r}, '-I', '-S', {shield.__file__!r}, str(os.getpid()), *{sleeper!r}]"
+    code = f"import subprocess, os, time; p = subprocess.Popen({start}); print(p.pid, flush=True); time.sleep(600)"
     parent = subprocess.Popen([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE, text=True)
     with parent:
         assert parent.stdout is not None

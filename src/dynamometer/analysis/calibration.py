@@ -47,6 +47,7 @@ class _Sums:
     gaps: array[float] = field(default_factory=lambda: array("d"))
     late: array[int] = field(default_factory=lambda: array("q"))
     calls: array[int] = field(default_factory=lambda: array("q"))
+    outside: array[int] = field(default_factory=lambda: array("q"))
     cpu: list[tuple[int, int, int, int]] = field(default_factory=list)
     spans: list[tuple[int, int]] = field(default_factory=list)
     requests: int = 0
@@ -82,6 +83,7 @@ def level(
         lag_p99_ms=health.lag_p99_ms,
         server_late_ms=spread(sums.late),
         server_send_ms=spread(sums.calls),
+        unexplained_ms=spread(sums.outside),
         server_cpu_share=_cpu_share(sums.cpu),
     )
 
@@ -107,6 +109,10 @@ def _add(sums: _Sums, sample: Sample, truth: TrueTimes | None, window: Window) -
     )
     sums.late.extend(sent - due for sent, due in zip(truth.sends_ns, truth.due_ns, strict=True))
     sums.calls.extend(back - sent for back, sent in zip(truth.returns_ns, truth.sends_ns, strict=True))
+    sums.outside.extend(
+        max(0, sent - seen, seen - back)
+        for seen, sent, back in zip(sample.arrivals_ns, truth.sends_ns, truth.returns_ns, strict=True)
+    )
     if truth.cpu_ns[1]:
         sums.cpu.append((truth.sends_ns[0], truth.sends_ns[-1], *truth.cpu_ns))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, variance
+from statistics import fmean
 from typing import Literal
 
 from dynamometer.analysis.stats import FEWEST, LARGEST_LOG, cycles_in_words, t_quantile
@@ -48,9 +48,9 @@ def paired(
     n, centre = len(steps), fmean(steps)
     if n < FEWEST:
         return _without(kind, centre, n, f"{n} pairs of cycles, an interval takes {FEWEST}")
-    spread = variance(steps)
+    spread = _variance(steps)
     if _is_nothing(spread, steps):
-        return _without(kind, centre, n, f"all {n} pairs differ by the same: no spread seen")
+        return _without(kind, centre, n, _no_spread(centre))
     half = t_quantile(0.5 + confidence / 2, n - 1) * math.sqrt(spread / n)
     return _with(kind, centre, half, n, "paired-t")
 
@@ -66,12 +66,19 @@ def unpaired(
     n, centre = min(len(a), len(b)), fmean(other) - fmean(one)
     if n < FEWEST:
         return _without(kind, centre, n, f"{cycles_in_words(n)} on one side, an interval takes {FEWEST} on each")
-    errors = [0.0 if _is_nothing(v := variance(side), side) else v / len(side) for side in (one, other)]
+    errors = [0.0 if _is_nothing(v := _variance(side), side) else v / len(side) for side in (one, other)]
     if sum(errors) == 0:
-        return _without(kind, centre, n, "all values of each side are equal: no spread seen")
+        return _without(kind, centre, n, _no_spread(centre))
     freedom = sum(errors) ** 2 / sum(e**2 / (len(side) - 1) for e, side in zip(errors, (one, other), strict=True))
     half = t_quantile(0.5 + confidence / 2, freedom) * math.sqrt(sum(errors))
     return _with(kind, centre, half, n, "welch-t")
+
+
+def _no_spread(centre: float) -> str:
+    """Why values that differ by the same in all cycles give no interval."""
+    if abs(centre) <= 1e-12:
+        return "the same value in all cycles of both"
+    return "the same change in all cycles: no spread seen, which is not the same as certainty"
 
 
 def _kind(a: Sequence[float], b: Sequence[float], as_difference: bool) -> Kind:
@@ -80,6 +87,11 @@ def _kind(a: Sequence[float], b: Sequence[float], as_difference: bool) -> Kind:
 
 def _scaled(values: Sequence[float], kind: Kind) -> list[float]:
     return [math.log(value) for value in values] if kind == "ratio" else list(values)
+
+
+def _variance(values: Sequence[float]) -> float:
+    mean = fmean(values)
+    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
 def _is_nothing(spread: float, values: Sequence[float]) -> bool:

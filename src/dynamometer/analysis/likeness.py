@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from dynamometer.analysis.doubts import Row
-from dynamometer.domain.comparison import Reason
+from dynamometer.domain.comparison import Reason, Unlike
 from dynamometer.domain.experiment import Workload
 
+CAN_ALLOW: tuple[Unlike, ...] = ("host", "prompts", "model", "tokens", "energy")
+"""In what rows may be unlike if the user says so. Simulated results never stand against real ones."""
 LENGTHS = 0.05
 """Answers whose mean lengths differ by more than this share are unlike."""
 _LENGTH_KEYS = ("max_input_tokens", "max_output_tokens", "ignore_eos", "streaming")

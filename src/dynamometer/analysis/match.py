@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from dynamometer.analysis.summarise import Analysed
@@ -14,6 +15,9 @@ from dynamometer.domain.ident import canonical_json
 from dynamometer.errors import NotFoundError, UsageError
 
 Facts = dict[str, Any]
+Keyed = dict[int, str]
+Keying = Callable[[dict[int, Experiment], dict[int, Experiment]], tuple[Keyed, Keyed]]
+"""What rows of both sides must have in common, as one text for each row."""
 
 WITHIN: dict[str, tuple[str, ...]] = {
     "engine": ("engine", "weights", "precision", "options"),
@@ -66,8 +70,9 @@ def select(campaign: Analysed, wanted: str | None) -> tuple[int, ...]:
 def across(a: Analysed, chosen_a: Sequence[int], b: Analysed, chosen_b: Sequence[int]) -> Matched:
     """Rows of A with rows of B: the same experiment first, then the same name, then the one that differs least.
 
-    Only what is unique on both sides is matched; one row left on each side belongs together. Raises UsageError when
-    a row would stand on both sides, and when nothing belongs together.
+    What all rows of a side have in common tells the side, not the row, and does not count. Only what is unique on
+    both sides is matched; one row left on each side belongs together. Raises UsageError when a row would stand on both
+    sides, and when nothing belongs together.
     """
     if a.summary.campaign_id == b.summary.campaign_id and set(chosen_a) & set(chosen_b):
         raise UsageError(
@@ -77,8 +82,9 @@ def across(a: Analysed, chosen_a: Sequence[int], b: Analysed, chosen_b: Sequence
         )
     left_a, left_b = list(chosen_a), list(chosen_b)
     pairs: list[tuple[int, int]] = []
-    for key_a, key_b in _keys(a, b):
-        for pair in _unique_pairs(left_a, left_b, key_a, key_b):
+    steps: tuple[Keying, ...] = (_identity, _name, _all_but_shift, *(partial(_all_but, tier) for tier in _TIERS))
+    for key in steps:
+        for pair in _unique_pairs(*key(_experiments(a, left_a), _experiments(b, left_b))):
             pairs.append(pair)
             left_a.remove(pair[0])
             left_b.remove(pair[1])
@@ -128,24 +134,44 @@ def differences(a: Experiment, b: Experiment) -> tuple[str, ...]:
     return tuple(f"{key}: {one.get(key, 'default')} → {other.get(key, 'default')}" for key in keys)
 
 
-def _keys(a: Analysed, b: Analysed) -> list[tuple[Callable[[int], str], Callable[[int], str]]]:
-    def both(key: Callable[[Analysed, int], str]) -> tuple[Callable[[int], str], Callable[[int], str]]:
-        return (lambda index: key(a, index)), (lambda index: key(b, index))
+def _identity(a: dict[int, Experiment], b: dict[int, Experiment]) -> tuple[Keyed, Keyed]:
+    one, other = ({index: experiment.id for index, experiment in side.items()} for side in (a, b))
+    return one, other
 
-    def leaving_out(keys: tuple[str, ...]) -> Callable[[Analysed, int], str]:
-        return lambda side, index: canonical_json(_left(_facts(side.rows[index].experiment), keys))
 
-    return [
-        both(lambda side, index: side.rows[index].experiment.id),
-        both(lambda side, index: side.rows[index].experiment.name),
-        *(both(leaving_out(keys)) for keys in _TIERS),
+def _name(a: dict[int, Experiment], b: dict[int, Experiment]) -> tuple[Keyed, Keyed]:
+    one, other = ({index: experiment.name for index, experiment in side.items()} for side in (a, b))
+    return one, other
+
+
+def _all_but(keys: tuple[str, ...], a: dict[int, Experiment], b: dict[int, Experiment]) -> tuple[Keyed, Keyed]:
+    one, other = (
+        {index: canonical_json(_left(_facts(experiment), keys)) for index, experiment in side.items()}
+        for side in (a, b)
+    )
+    return one, other
+
+
+def _all_but_shift(a: dict[int, Experiment], b: dict[int, Experiment]) -> tuple[Keyed, Keyed]:
+    """Settings that are the same throughout each side left out."""
+    sides = [{index: _flat(_facts(experiment)) for index, experiment in side.items()} for side in (a, b)]
+    keys = dict.fromkeys(key for side in sides for facts in side.values() for key in facts)
+    varying = [
+        key
+        for key in keys
+        if any(len({canonical_json(facts.get(key)) for facts in side.values()}) > 1 for side in sides)
     ]
+    one, other = (
+        {index: canonical_json([facts.get(key) for key in varying]) for index, facts in side.items()} for side in sides
+    )
+    return one, other
 
 
-def _unique_pairs(
-    left_a: Sequence[int], left_b: Sequence[int], key_a: Callable[[int], str], key_b: Callable[[int], str]
-) -> list[tuple[int, int]]:
-    of_a, of_b = {index: key_a(index) for index in left_a}, {index: key_b(index) for index in left_b}
+def _experiments(campaign: Analysed, rows: Sequence[int]) -> dict[int, Experiment]:
+    return {index: campaign.rows[index].experiment for index in rows}
+
+
+def _unique_pairs(of_a: Keyed, of_b: Keyed) -> list[tuple[int, int]]:
     count_a, count_b = Counter(of_a.values()), Counter(of_b.values())
     place_b = {key: index for index, key in of_b.items()}
     return [(index, place_b[key]) for index, key in of_a.items() if count_a[key] == count_b[key] == 1]

@@ -3,6 +3,11 @@
 A run is one sample of a configuration: requests inside a run are not independent, so the values here are those of
 cycles. Below 10 cycles a bootstrap lies (simulated on log-normal data, nominal 95 % covers about 72 % at n = 3), so
 Student's t on the log scale is used there, and BCa from 10 on. Our own code, checked against scipy in the tests.
+
+A percentile is that of each cycle, and its interval one over cycles, too. Both ways to draw requests beside cycles were
+simulated (``benchmarks/bench_coverage.py``) and left: a percentile of all requests together hangs on the one or two
+worst cycles wherever cycles vary more than requests (a nominal 95 % covers 40 to 70 % at 10 cycles), and drawing
+requests again inside the cycles drawn counts their spread twice (99 to 100 % wherever requests vary more).
 """
 
 from __future__ import annotations

@@ -242,7 +242,7 @@ def _provenance(records: Sequence[Record]) -> Provenance:
             f"{m.name}: {m.file or 'file unknown'}, sha256 {m.sha256 or 'unknown'}" for m in (r.model for r in records)
         ),
         clocks=_lines(f"{record.client.clock} arrival stamps" for record in records),
-        calibrations=_lines(_calibration(record.calibration) for record in records if not record.simulated),
+        calibrations=_lines(_calibration(r.calibration) for r in records if r.calibration or not r.simulated),
         energy=_lines(
             f"{reading.kind} by {reading.source or reading.meter}" + (f", {reading.scope}" if reading.scope else "")
             if reading.value is not None

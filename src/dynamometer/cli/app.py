@@ -28,6 +28,7 @@ CAMPAIGN = {
     "list": Lazy(f"{_CLI}.campaign_list:command", "List campaigns."),
     "status": Lazy(f"{_CLI}.campaign_status:command", "Show where a campaign stands."),
     "report": Lazy(f"{_CLI}.campaign_report:command", "Print or write a campaign's results."),
+    "compare": Lazy(f"{_CLI}.campaign_compare:command", "Compare two campaigns, or rows of one."),
     "show": Lazy(f"{_CLI}.campaign_show:command", "Print a campaign file, its canonical form, or who set each value."),
     "repair": Lazy(f"{_CLI}.campaign_repair:command", "Keep what is good of a campaign whose journal is damaged."),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import click
 
@@ -15,45 +14,50 @@ from dynamometer.worker.calibrate import Course, calibrate, merged
 from dynamometer.worker.facts import host_facts
 
 TOKENS, QUICK_TOKENS = 96, 16
+MOST_STREAMS = 60_000
 LATE = 0.5
 """Share of the ITL by which the server may be late (p99) before the table says so."""
-_COLUMNS = (
-    ("streams", ""),
-    ("TTFT error", "p50 / p99 / max, ms"),
-    ("ITL error", "p50 / p99 / max, ms"),
-    ("merged", ""),
-    ("CPU", "s/1000 tok"),
-    ("events", "1/s"),
-    ("held", ""),
-    ("clock", ""),
-    ("lag p99", "ms"),
-    ("server late", "p99, ms"),
-    ("server send", "p99, ms"),
-    ("server CPU", ""),
-    ("n", "TTFT / ITL"),
+_CLIENT = (
+    ("streams", "", 7),
+    ("TTFT error", "p50 / p99 / max, ms", 23),
+    ("ITL error", "p50 / p99 / max, ms", 23),
+    ("merged", "", 6),
+    ("CPU", "s/1000 tok", 10),
+    ("events", "1/s", 6),
+    ("held", "", 6),
+    ("lag p99", "ms", 7),
+    ("clock", "", 6),
+)
+_SERVER = (
+    ("server", "streams", 7),
+    ("late", "p50 / p99 / max, ms", 23),
+    ("call to send", "p50 / p99 / max, ms", 23),
+    ("arrival outside of it", "p50 / p99 / max, ms", 23),
+    ("CPU", "", 6),
+    ("n", "TTFT / ITL", 15),
 )
 
 
-class Streams(click.ParamType[tuple[int, ...]]):
-    """Numbers of streams, joined by commas."""
-
-    name = "N,N,…"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """From text; a tuple stays what it is."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            found = tuple(sorted({int(word) for word in str(value).split(",")}))
-        except ValueError:
-            self.fail(f"{value!r} is not a list of numbers, such as 1,16,64", param, ctx)
-        if found[0] < 1 or found[-1] > 60_000:
-            self.fail("streams are from 1 to 60000", param, ctx)
-        return found
+def _streams(_context: click.Context, _option: click.Parameter, text: str) -> tuple[int, ...]:
+    """Numbers of streams from text, in order, each once."""
+    try:
+        found = tuple(sorted({int(word) for word in text.split(",")}))
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not a list of numbers, such as 1,16,64") from error
+    if found[0] < 1 or found[-1] > MOST_STREAMS:
+        raise click.BadParameter(f"streams are from 1 to {MOST_STREAMS}")
+    return found
 
 
 @click.command("calibrate")
-@click.option("--streams", type=Streams(), default="1,16,64,256,1024", show_default=True, help="Requests in flight.")
+@click.option(
+    "--streams",
+    metavar="N,N,…",
+    default="1,16,64,256,1024",
+    show_default=True,
+    callback=_streams,
+    help="Requests in flight, one level each.",
+)
 @click.option(
     "--rate",
     type=click.FloatRange(0.1, 10_000),
@@ -88,12 +92,11 @@ def command(
     earlier = None if no_save else read_calibration(state, host.fingerprint, __version__)
     levels = []
     if not as_json:
-        click.echo(_row([head for head, _ in _COLUMNS]))
-        click.echo(_row([unit for _, unit in _COLUMNS]).rstrip())
+        _echo_heads(_CLIENT)
     for level in calibrate(course):
         levels.append(level)
         if not as_json:
-            click.echo(_row(_cells(level)))
+            click.echo(_row(_CLIENT, _client_cells(level)))
     calibration = merged(earlier, host, levels)
     path = None if no_save else write_calibration(state, calibration)
     if as_json:
@@ -101,6 +104,10 @@ def command(
         measured = [level.model_dump(mode="json") for level in levels]
         print_json({"schema_version": 1, **document, "host": host.model_dump(mode="json"), "levels": measured})
         return
+    click.echo()
+    _echo_heads(_SERVER)
+    for level in levels:
+        click.echo(_row(_SERVER, _server_cells(level)))
     for line in remarks(levels):
         click.echo(line, err=True)
     if path:
@@ -134,7 +141,7 @@ def in_words(calibration: Calibration) -> str:
     )
 
 
-def _cells(level: CalibrationLevel) -> list[str]:
+def _client_cells(level: CalibrationLevel) -> list[str]:
     return [
         str(level.streams),
         _spread(level.ttft_error_ms),
@@ -143,10 +150,17 @@ def _cells(level: CalibrationLevel) -> list[str]:
         "n/a" if level.cpu_s_per_1000 is None else f"{level.cpu_s_per_1000:.4f}",
         "n/a" if level.events_s is None else f"{level.events_s:.0f}",
         _share(level.held_share, 1),
-        level.clock,
         _ms(level.lag_p99_ms),
-        _ms(level.server_late_ms.p99),
-        _ms(level.server_send_ms.p99),
+        level.clock,
+    ]
+
+
+def _server_cells(level: CalibrationLevel) -> list[str]:
+    return [
+        str(level.streams),
+        _spread(level.server_late_ms),
+        _spread(level.server_send_ms),
+        _spread(level.unexplained_ms),
         _share(level.server_cpu_share, 0),
         f"{level.ttft_error_ms.n} / {level.itl_error_ms.n}",
     ]
@@ -164,6 +178,10 @@ def _share(value: float | None, decimals: int) -> str:
     return "n/a" if value is None else f"{value:.{decimals}%}"
 
 
-def _row(cells: Sequence[str]) -> str:
-    widths = (7, 23, 23, 6, 10, 6, 6, 6, 7, 11, 11, 10, 14)
-    return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+def _echo_heads(columns: Sequence[tuple[str, str, int]]) -> None:
+    click.echo(_row(columns, [title for title, _, _ in columns]))
+    click.echo(_row(columns, [unit for _, unit, _ in columns]).rstrip())
+
+
+def _row(columns: Sequence[tuple[str, str, int]], cells: Sequence[str]) -> str:
+    return "  ".join(cell.rjust(width) for cell, (_, _, width) in zip(cells, columns, strict=True))

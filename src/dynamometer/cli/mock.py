@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
@@ -10,7 +11,7 @@ from typing import get_args
 
 import click
 
-from dynamometer.cli.options import json_option, print_json
+from dynamometer.cli.options import json_option
 from dynamometer.engines.fake import FakeOptions, Fault
 from dynamometer.engines.fake import command as server_command
 from dynamometer.errors import PreconditionError
@@ -84,7 +85,8 @@ def command(
     listener = _listen(port)
     url = f"http://{HOST}:{listener.getsockname()[1]}"
     if as_json:
-        print_json({"schema_version": 1, "url": url, "pid": os.getpid(), "options": options.model_dump(mode="json")})
+        document = {"schema_version": 1, "url": url, "pid": os.getpid(), "options": options.model_dump(mode="json")}
+        click.echo(json.dumps(document))  # on one line: whoever reads it cannot wait for the end of our output
     else:
         click.echo(url)
     sys.stdout.flush()

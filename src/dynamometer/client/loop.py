@@ -190,8 +190,9 @@ class Loop:
             self._give_up_unsent()
 
     def _waits(self) -> bool:
-        """Whether there will be requests although none is in flight."""
-        due = self._more and self._begun < len(self._begins)
+        """Whether the window goes on although nothing is in flight: requests will come, or its time is not over."""
+        lasts = self._open and self._stop.duration_ns is not None
+        due = self._more and (lasts or self._begun < len(self._begins))
         return due or any(slot.resume_ns is not None for slot in self._slots)
 
     def _begin_due(self, now: int) -> None:

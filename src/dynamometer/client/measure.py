@@ -31,7 +31,7 @@ def measure(
     on_close: Callable[[], None] = nothing,
     kernel_stamps: bool = True,
 ) -> Traffic:
-    """Closed loop with ``slots`` requests in flight: the next one is sent when one ends. Or, with a ``pace``, as it says.
+    """Closed loop with ``slots`` requests in flight: the next one is sent when one ends. A ``pace`` says otherwise.
 
     The window runs from the first send (of an open loop: from the first scheduled time) to the last end; under a stop
     with a duration it ends after that duration, what is in flight then is left to end, and only tokens that arrive

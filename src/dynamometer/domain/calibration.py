@@ -61,6 +61,8 @@ class CalibrationLevel(Value):
     """The server against its own schedule. It does not count as an error: true send times are known."""
     server_send_ms: Spread
     """How long the server's call to send took. The kernel took the event within it: so far the truth is unsure."""
+    unexplained_ms: Spread
+    """How far arrivals lie outside of that call: the part of the error that cannot be doubt about the truth."""
     server_cpu_share: float | None
     """CPU time of the server as a share of one core."""
 

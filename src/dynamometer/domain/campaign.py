@@ -140,7 +140,7 @@ class WorkloadAxes(Keys):
     suite: Name | None = None
     """Named list of benchmarks: quick, standard, performance, or one of your own."""
     dataset: Name | None = None
-    """builtin, synthetic, a JSONL file of prompts, or a Hugging Face dataset."""
+    """builtin, synthetic, a JSONL file of prompts, or a Hugging Face dataset: NAME[:CONFIG][@SPLIT][#COLUMN]."""
     load: LoadAxes | None = None
     """How requests arrive."""
     requests: Count | None = None
@@ -216,7 +216,7 @@ class ExperimentEntry(Keys):
     suite: Name | None = None
     """Named list of benchmarks."""
     dataset: Name | None = None
-    """builtin, synthetic, a JSONL file of prompts, or a Hugging Face dataset."""
+    """builtin, synthetic, a JSONL file of prompts, or a Hugging Face dataset: NAME[:CONFIG][@SPLIT][#COLUMN]."""
     load: LoadAxes | None = None
     """How requests arrive."""
     requests: Count | None = None

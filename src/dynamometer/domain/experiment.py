@@ -247,7 +247,7 @@ class Workload(Value):
     benchmark: Name = "custom"
     """Name of the suite's benchmark it comes from. Not part of the identity."""
     dataset: Name = "builtin"
-    """Where prompts come from."""
+    """Where prompts come from: builtin, synthetic, a JSONL file, or a Hugging Face dataset."""
     load: Load = Load()
     """How requests arrive."""
     requests: Count | None = 32
@@ -270,6 +270,11 @@ class Workload(Value):
     """Requests before the window."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
     """Seed of the prompts; the cycle's number is mixed in, so cycles differ and configurations pair up."""
+
+    @property
+    def hub_dataset(self) -> bool:
+        """Whether the prompts are those of a Hugging Face dataset: neither made here nor a JSONL file."""
+        return self.dataset not in {"builtin", "synthetic"} and not self.dataset.endswith(".jsonl")
 
     @cached_property
     def identity(self) -> dict[str, Any]:

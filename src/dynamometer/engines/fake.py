@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from dynamometer.domain.engine import FORMATS, EngineOptions, EngineTraits
 from dynamometer.domain.failure import Failure
 from dynamometer.domain.step import Step
 from dynamometer.domain.wire import Endpoint
+from dynamometer.engines import shield
 from dynamometer.engines.base import Launch
 from dynamometer.engines.fake_server import CRASH_CODE, START_FAILURE_CODE
 from dynamometer.errors import PreconditionError
@@ -141,11 +143,12 @@ ENGINE = FakeEngine()
 
 @contextmanager
 def serving(options: FakeOptions, host: str = "127.0.0.1") -> Iterator[Endpoint]:
-    """A fake engine for the length of the block, on a port of its own choice; for tests and benchmarks.
+    """A fake engine for the length of the block, on a port of its own choice; it does not outlive us.
 
     Raises PreconditionError when it ends instead of listening.
     """
-    process = subprocess.Popen(command(options, host, 0), stderr=subprocess.PIPE, text=True, encoding="utf-8")
+    argv = [sys.executable, "-I", "-S", shield.__file__, str(os.getpid()), *command(options, host, 0)]
+    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, encoding="utf-8")
     with process:
         try:
             yield _endpoint(host, _listening_port(process))

@@ -33,6 +33,7 @@ WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")
 START_FAILURE_CODE = 3
 CRASH_CODE = 7
 ORPHAN_LIFE_S = 600
+HEADERS_MOST = 65_536
 HUGE_EVENT_BYTES = 10_000_000
 
 
@@ -200,13 +201,24 @@ class Server:
             headers = {
                 name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
             }
-            size = at + 4 + int(headers.get("content-length", "0"))
+            length = headers.get("content-length", "0")
+            if start.count(" ") != 2 or not (length.isascii() and length.isdigit()):
+                self.refuse(connection)
+                return
+            size = at + 4 + int(length)
             if len(inbox) < size:
                 return
             body = bytes(inbox[at + 4 : size])
             del inbox[:size]
-            method, path, _ = start.split(" ", 2)
+            method, path, _ = start.split(" ")
             self.route(connection, method, path, headers, body)
+        if connection.job is None and len(inbox) > HEADERS_MOST and inbox.find(b"\r\n\r\n") < 0:
+            self.refuse(connection)
+
+    def refuse(self, connection: Connection) -> None:
+        """What came is not a request that we can read, nor is what follows it."""
+        self.document(connection, 400, {"error": {"message": "not an HTTP/1.1 request", "code": 400}})
+        self.close(connection)
 
     def route(self, connection: Connection, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
         """Answer one request, or begin to."""

@@ -14,6 +14,7 @@ from dynamometer.domain.step import Step
 from dynamometer.engines.process import MARK, signal_group, sweep
 from dynamometer.executors.base import Exit
 from dynamometer.store import layout
+from dynamometer.store.files import remove_temporaries
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class HostHandle:
         if code is None:
             return None
         sweep(self._folder)
+        remove_temporaries(self._folder)
         lines = (self._folder / layout.WORKER_LOG).read_text("utf-8", "replace").strip().splitlines()
         message = lines[-1] if lines else ""
         return Exit(None, -code, message) if code < 0 else Exit(code, None, message)

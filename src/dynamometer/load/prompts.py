@@ -99,10 +99,11 @@ def sizes(asked: Sizes, seed: int, cycle_number: int, phase: Phase, what: Litera
 
     A normal distribution is cut at its bounds: what falls outside is drawn again.
     """
-    if isinstance(asked, tuple):
-        yield from cycle(asked)
-    for index in count():
-        yield asked if isinstance(asked, int) else _drawn(asked, _generator(seed, cycle_number, phase, index, what))
+    if isinstance(asked, Lengths):
+        for index in count():
+            yield _drawn(asked, _generator(seed, cycle_number, phase, index, what))
+    else:
+        yield from cycle((asked,) if isinstance(asked, int) else asked)
 
 
 def parse_jsonl(text: str, file: str = "prompts") -> tuple[OwnPrompt, ...]:

@@ -53,9 +53,10 @@ class _Reader:
 
     def add(self, line: int, values: Mapping[str, Any] | str) -> None:
         """One entry, or what is wrong with its line."""
+        if isinstance(values, str):
+            self._problems.append(Problem(values, file=self._file, line=line))
+            return
         try:
-            if isinstance(values, str):
-                raise ValueError(values)
             self._add(values)
         except ValueError as error:
             self._problems.append(Problem(str(error), file=self._file, line=line))

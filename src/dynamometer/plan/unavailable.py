@@ -37,9 +37,6 @@ def _engines(experiments: Iterable[Experiment], catalogue: Catalogue) -> Found:
             yield f"model {experiment.model}", f"weights from the hub ({experiment.weights.ref}); use path for now"
         if experiment.weights.source == "ollama":
             yield f"model {experiment.model}", f"weights from Ollama ({experiment.weights.ref}); use path for now"
-        dataset = experiment.workload.dataset
-        if dataset not in ("builtin", "synthetic") and not dataset.endswith(".jsonl"):
-            yield f"dataset {dataset}", "Hugging Face datasets; builtin, synthetic and .jsonl files work"
 
 
 def _suites(campaign: Campaign, suites: dict[str, Suite]) -> Found:

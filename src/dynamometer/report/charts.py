@@ -20,7 +20,9 @@ from lets_plot import (
     element_line,
     geom_hline,
     geom_point,
+    geom_rect,
     geom_segment,
+    geom_vline,
     ggplot,
     ggsize,
     labs,
@@ -32,6 +34,7 @@ from lets_plot import (
     theme_minimal,
 )
 
+from dynamometer.domain.comparison import Comparison, Effect, Verdict
 from dynamometer.domain.summary import Estimate, ExperimentSummary, MetricInfo, Summary
 from dynamometer.report.figures import headline, one_line
 
@@ -45,6 +48,7 @@ _ROW = 30
 _FRAME = 62
 _LABEL = 46
 _INK, _GRID = "#222222", "#dddddd"
+_GREY, _LIGHT_GREY = "#6b7280", "#a3acb8"
 _ENGINE_COLOURS = ("#0b62a4", "#c2410c", "#0f766e", "#9d174d", "#7c5e10", "#5b21b6")
 _DARK_COLOURS = ("#6cb6ff", "#ff9d6b", "#5ad1c1", "#ff8fc1", "#e5c566", "#b9a2ff")
 
@@ -59,6 +63,8 @@ STYLE = (
                 for c, d in zip(_ENGINE_COLOURS, _DARK_COLOURS, strict=True)
             ),
             *zip(_ENGINE_COLOURS, _DARK_COLOURS, strict=True),
+            ("rgb(107,114,128)", _LIGHT_GREY),
+            (_GREY, _LIGHT_GREY),
             ("rgb(221,221,221)", "#3a4048"),
             (_GRID, "#3a4048"),
         )
@@ -207,21 +213,26 @@ def _plot(bars: Sequence[_Bar], info: MetricInfo) -> Any:
             breaks=places, labels=[bar.label for bar in bars], limits=[places[-1] - 0.55, 0.55], expand=[0, 0]
         )
         + labs(x=_drawable(f"{info.title} ({info.unit})"), y="", color="engine")
-        + theme_minimal()
-        + theme(
-            plot_background=element_blank(),
-            panel_background=element_blank(),
-            panel_grid_major_y=element_blank(),
-            panel_grid_minor=element_blank(),
-            panel_grid_major_x=element_line(color=_GRID, size=0.6),
-            axis_line=element_blank(),
-            axis_ticks=element_blank(),
-            axis_tooltip="blank",
-            legend_position="top" if several else "none",
-        )
+        + _plain(legend=several)
         + ggsize(_WIDTH, round(_ROW * (1 - places[-1])) + _FRAME + (34 if several else 0))
     )
     return plot + (scale_x_log10() if _is_wide(bars) else scale_x_continuous())
+
+
+def _plain(*, legend: bool) -> Any:
+    """Nothing but what is measured: no frame, no ticks, light vertical lines to read values by."""
+    return theme_minimal() + theme(
+        plot_background=element_blank(),
+        panel_background=element_blank(),
+        legend_background=element_blank(),
+        panel_grid_major_y=element_blank(),
+        panel_grid_minor=element_blank(),
+        panel_grid_major_x=element_line(color=_GRID, size=0.6),
+        axis_line=element_blank(),
+        axis_ticks=element_blank(),
+        axis_tooltip="blank",
+        legend_position="top" if legend else "none",
+    )
 
 
 def _places(bars: Sequence[_Bar]) -> list[float]:
@@ -233,6 +244,111 @@ def _places(bars: Sequence[_Bar]) -> list[float]:
     for changed in changes:
         places.append(places[-1] - 1.0 - (gap if changed else 0.0))
     return places
+
+
+_VERDICT_COLOURS: dict[Verdict, str] = {
+    "better": "#0f766e",
+    "worse": "#c2410c",
+    "differs": "#7c5e10",
+    "equivalent": "#0b62a4",
+    "cannot_tell": _GREY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EffectChart:
+    """Ratios B / A with their intervals, drawn."""
+
+    title: str
+    svg: str
+    caption: str
+
+
+def effect_charts(comparison: Comparison, metrics: Sequence[MetricInfo]) -> list[EffectChart]:
+    """One chart of all metrics for one pair of rows; for several pairs one chart for each metric."""
+    if len(comparison.pairs) == 1:
+        found = [(info.title, effect) for info in metrics if (effect := comparison.pairs[0].effect(info.key))]
+        groups = [("All metrics", found)]
+    else:
+        labels = short_labels([pair.b.name for pair in comparison.pairs])
+        groups = [
+            (
+                f"{info.title}, {info.better} is better" if info.better != "neither" else info.title,
+                [
+                    (label, effect)
+                    for label, pair in zip(labels, comparison.pairs, strict=True)
+                    if (effect := pair.effect(info.key))
+                ],
+            )
+            for info in metrics
+        ]
+    drawn = []
+    for number, (title, effects) in enumerate(groups):
+        ratios = [(label, effect) for label, effect in effects if effect.kind == "ratio" and effect.value is not None]
+        if ratios:
+            plot = _effect_plot(ratios[:MOST_ROWS], comparison.at_least)
+            svg = _portable(plot.to_svg(), f"e{number}", _drawable(f"B / A of {title}"))
+            drawn.append(EffectChart(title, svg, _effect_caption(ratios, len(effects), comparison.at_least)))
+    return drawn
+
+
+def _effect_caption(ratios: Sequence[tuple[str, Effect]], total: int, at_least: float) -> str:
+    parts = ["Dots: B / A. Lines: intervals. At 1 the two are alike; logarithmic axis."]
+    if at_least:
+        parts.append(f"Shaded: within {at_least:.1%}, too small to matter.")
+    if len(ratios) > MOST_ROWS:
+        parts.append(f"Only the first {MOST_ROWS} of {len(ratios)} are drawn; the table has all.")
+    if without := total - len(ratios):
+        parts.append(f"{without} without a ratio are not drawn.")
+    return " ".join(parts)
+
+
+def _effect_plot(ratios: Sequence[tuple[str, Effect]], at_least: float) -> Any:
+    """One row for each ratio, coloured by its verdict."""
+    words = {key: key.replace("_", " ") for key in _VERDICT_COLOURS}
+    present = [key for key in _VERDICT_COLOURS if any(effect.verdict == key for _, effect in ratios)]
+    places = [float(-row) for row in range(len(ratios))]
+    spans = [
+        (place, words[effect.verdict], effect.low, effect.high)
+        for place, (_, effect) in zip(places, ratios, strict=True)
+        if effect.low is not None and effect.high is not None
+    ]
+    dots = [(place, words[effect.verdict], effect.value) for place, (_, effect) in zip(places, ratios, strict=True)]
+    plot = ggplot() + geom_hline(
+        yintercept=None, data={"y": places}, mapping=aes(yintercept="y"), color=_GRID, size=0.4, tooltips="none"
+    )
+    if at_least:
+        plot += geom_rect(
+            xmin=1 / (1 + at_least),
+            xmax=1 + at_least,
+            ymin=places[-1] - 0.55,
+            ymax=0.55,
+            fill=_GREY,
+            alpha=0.15,
+            size=0,
+        )
+    return (
+        plot
+        + geom_vline(xintercept=1, color=_GREY, size=0.8)
+        + geom_segment(
+            aes(x="low", xend="high", y="y", yend="y", color="verdict"),
+            data=_columns(("y", "verdict", "low", "high"), spans),
+            size=1.6,
+        )
+        + geom_point(aes("value", "y", color="verdict"), data=_columns(("y", "verdict", "value"), dots), size=4.2)
+        + scale_color_manual(
+            values=[_VERDICT_COLOURS[key] for key in present],
+            breaks=[words[key] for key in present],
+            limits=[words[key] for key in present],
+        )
+        + scale_y_continuous(
+            breaks=places, labels=[label for label, _ in ratios], limits=[places[-1] - 0.55, 0.55], expand=[0, 0]
+        )
+        + scale_x_log10()
+        + labs(x="B / A", y="", color="verdict on B")
+        + _plain(legend=True)
+        + ggsize(_WIDTH, round(_ROW * (1 - places[-1])) + _FRAME + 34)
+    )
 
 
 def _columns(keys: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> dict[str, list[object]]:

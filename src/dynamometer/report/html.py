@@ -1,4 +1,4 @@
-"""The report as one page: no script, nothing from elsewhere, readable on light, dark, narrow and printed pages."""
+"""The report as one page."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from dynamometer.report.figures import (
     shortened,
     why,
 )
-from dynamometer.report.webpage import breakable, note_list, section, text, whole
+from dynamometer.report.webpage import breakable, note_list, safe, section, whole
 
 
 def render(summary: Summary) -> str:
     """The whole page. Every text of the campaign is escaped; a policy forbids the browser to load anything."""
     notes = Notes()
-    name = text(summary.name)
+    name = safe(summary.name)
     common, summary = shortened(summary)
     sections = [
         _header(summary),
@@ -44,7 +44,7 @@ def render(summary: Summary) -> str:
 
 
 def _header(summary: Summary) -> str:
-    made = f" · made {text(summary.created)}" if summary.created else ""
+    made = f" · made {safe(summary.created)}" if summary.created else ""
     banner = (
         '<p class="banner"><strong>Simulated.</strong> Rows marked so are not measurements.</p>'
         if summary.simulated
@@ -52,10 +52,10 @@ def _header(summary: Summary) -> str:
     )
     description = "".join(f"<p>{escape(line)}</p>" for line in lines([summary.description]))
     return (
-        f'<header>\n<h1>{text(summary.name)}</h1>\n<p><span class="badge">{summary.state}</span> '
-        f"{text(runs_in_words(summary))} · {summary.cycles} {'cycle' if summary.cycles == 1 else 'cycles'}</p>\n"
-        f'{description}<p class="dim">Campaign {text(summary.campaign_id or "without an id")}{made} · '
-        f"Dynamometer {text(summary.version)}</p>{banner}\n</header>"
+        f'<header>\n<h1>{safe(summary.name)}</h1>\n<p><span class="badge">{summary.state}</span> '
+        f"{safe(runs_in_words(summary))} · {summary.cycles} {'cycle' if summary.cycles == 1 else 'cycles'}</p>\n"
+        f'{description}<p class="dim">Campaign {safe(summary.campaign_id or "without an id")}{made} · '
+        f"Dynamometer {safe(summary.version)}</p>{banner}\n</header>"
     )
 
 
@@ -75,7 +75,7 @@ def _table(summary: Summary, metrics: list[MetricInfo], notes: Notes, anchor: st
     yield '<th scope="col" class="left">Experiment</th><th scope="col">n</th>'
     for info in metrics:
         arrow = {"higher": " ↑", "lower": " ↓", "neither": ""}[info.better]
-        yield f'<th scope="col">{text(info.title)}<small>{text(info.unit)}{arrow}</small></th>'
+        yield f'<th scope="col">{safe(info.title)}<small>{safe(info.unit)}{arrow}</small></th>'
     yield "</tr></thead><tbody>"
     for row in summary.experiments:
         badge = ' <span class="badge">simulated</span>' if row.simulated else ""
@@ -97,8 +97,8 @@ def _cell(row: ExperimentSummary, key: str, notes: Notes, anchor: str) -> str:
 def _charts(summary: Summary) -> Iterator[str]:
     for chart in charts.charts(summary):
         yield (
-            f'<figure class="chart"><h3>{text(chart.metric.title)}</h3><div class="scroll">{chart.svg}</div>'
-            f"<figcaption>{text(chart.caption)}</figcaption></figure>"
+            f'<figure class="chart"><h3>{safe(chart.metric.title)}</h3><div class="scroll">{chart.svg}</div>'
+            f"<figcaption>{safe(chart.caption)}</figcaption></figure>"
         )
 
 
@@ -108,9 +108,9 @@ def _doubts(summary: Summary) -> Iterator[str]:
         return
     yield "<ol>"
     for one in shared:
-        hint = f'<span class="hint">Hint: {text(one.doubt.hint)}</span>' if one.doubt.hint else ""
-        rows = text(about(one, len(summary.experiments)))
-        yield f'<li>{text(one.doubt.message)} <span class="dim">({rows})</span>{hint}</li>'
+        hint = f'<span class="hint">Hint: {safe(one.doubt.hint)}</span>' if one.doubt.hint else ""
+        rows = safe(about(one, len(summary.experiments)))
+        yield f'<li>{safe(one.doubt.message)} <span class="dim">({rows})</span>{hint}</li>'
     yield "</ol>"
 
 
@@ -121,8 +121,8 @@ def _failures(summary: Summary) -> Iterator[str]:
         log = "\n".join(escape(line) for line in lines(failure.log_tail))
         tail = f"<details><summary>last lines of the engine's log</summary><pre>{log}</pre></details>" if log else ""
         yield (
-            f'<div class="failure"><h3>{text(failure.name)}, cycle {failure.cycle}</h3><p>{message}</p>'
-            f'<p class="dim">{attempts}, {text(failure.kind)}</p>{tail}</div>'
+            f'<div class="failure"><h3>{safe(failure.name)}, cycle {failure.cycle}</h3><p>{message}</p>'
+            f'<p class="dim">{attempts}, {safe(failure.kind)}</p>{tail}</div>'
         )
 
 
@@ -142,8 +142,8 @@ def _provenance(summary: Summary) -> Iterator[str]:
     yield "<dl>"
     for title, texts in summary.provenance:
         if texts:
-            yield f"<dt>{title.capitalize()}</dt>" + "".join(f"<dd>{text(text)}</dd>" for text in limited(texts))
-    yield f"<dt>Dynamometer</dt><dd>{text(summary.version)}</dd></dl>"
+            yield f"<dt>{title.capitalize()}</dt>" + "".join(f"<dd>{safe(text)}</dd>" for text in limited(texts))
+    yield f"<dt>Dynamometer</dt><dd>{safe(summary.version)}</dd></dl>"
 
 
 def _definitions(summary: Summary) -> Iterator[str]:
@@ -151,8 +151,8 @@ def _definitions(summary: Summary) -> Iterator[str]:
         yield "<dl>"
         for info in summary.metrics:
             yield (
-                f"<dt>{text(info.title)} <code>{text(info.key)}</code>, {text(info.unit)}</dt>"
-                f"<dd>{text(info.description)}</dd>"
+                f"<dt>{safe(info.title)} <code>{safe(info.key)}</code>, {safe(info.unit)}</dt>"
+                f"<dd>{safe(info.description)}</dd>"
             )
         yield "</dl>"
 
@@ -164,4 +164,4 @@ def _intervals(summary: Summary) -> Iterator[str]:
         "Student's t is used.</p>"
     )
     if methods := methods_in_words(summary):
-        yield "<ul>" + "".join(f"<li>{text(method)}</li>" for method in methods) + "</ul>"
+        yield "<ul>" + "".join(f"<li>{safe(method)}</li>" for method in methods) + "</ul>"

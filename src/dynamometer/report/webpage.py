@@ -54,14 +54,14 @@ def whole(title: str, sections: Iterable[str], style: str = "") -> str:
     )
 
 
-def text(plain: str) -> str:
+def safe(text: str) -> str:
     """Plain text as HTML that shows just that."""
-    return escape(one_line(plain))
+    return escape(one_line(text))
 
 
 def breakable(name: str) -> str:
     """A name that breaks after its slashes rather than anywhere."""
-    return text(name).replace("/", "/<wbr>")
+    return safe(name).replace("/", "/<wbr>")
 
 
 def section(key: str, title: str, body: Iterable[str]) -> str:
@@ -73,5 +73,5 @@ def section(key: str, title: str, body: Iterable[str]) -> str:
 def note_list(notes: Notes, anchor: str) -> Iterator[str]:
     """The numbered reasons beneath a table."""
     if notes.texts:
-        items = (f'<li id="{anchor}-{n}">{text(reason)}</li>' for n, reason in enumerate(notes.texts, start=1))
+        items = (f'<li id="{anchor}-{n}">{safe(reason)}</li>' for n, reason in enumerate(notes.texts, start=1))
         yield f'<ol class="dim">{"".join(items)}</ol>'

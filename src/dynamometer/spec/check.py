@@ -18,6 +18,7 @@ from dynamometer.spec.yamltext import Path
 
 SPELLINGS: dict[type[BaseModel], Iterable[str]] = {Campaign: (*TOP, "campaign"), Grid: GRID, ExperimentEntry: CELL}
 """Keys of the dialects that may be suggested."""
+DATASETS = ("builtin", "synthetic")
 TOKEN_KEYS = ("max_input_tokens", "max_output_tokens", "streaming")
 FLAT_LOAD = ("concurrency", "rate", "trace")
 """What cells may name of a load; arrivals stays with the rate it belongs to, under workload."""
@@ -122,6 +123,7 @@ class _Meaning:
         workload = self.data.get("workload")
         if isinstance(workload, dict):
             yield from self._suite(workload.get("suite"), ("workload", "suite"))
+            yield from _dataset(workload.get("dataset"), ("workload", "dataset"))
             yield from _axes(workload, ("workload",), WorkloadAxes.model_fields)
 
     def _models(self) -> Iterator[Finding]:
@@ -231,6 +233,7 @@ class _Meaning:
             yield from self._options(entry["engine"], entry.get("options"), (*path, "options"), axes=False)
         yield from self._suite(entry.get("suite"), (*path, "suite"))
         yield from self._model(entry.get("model"), (*path, "model"))
+        yield from _dataset(entry.get("dataset"), (*path, "dataset"))
         load = entry.get("load")
         if isinstance(load, dict):
             for key, values in load.items():
@@ -260,6 +263,12 @@ class _Meaning:
         near = nearest(name, self.declared)
         if near and not name.endswith(".gguf"):
             yield Finding(path, f"models has no {shown(name)}", suggestion=near)
+
+
+def _dataset(name: object, path: Path) -> Iterator[Finding]:
+    """A plain name that misses one of ours by a little; other names are looked up on the hub later."""
+    if isinstance(name, str) and name not in DATASETS and "/" not in name and (near := nearest(name, DATASETS)):
+        yield Finding(path, f"unknown dataset {shown(name)}", suggestion=near)
 
 
 def _axes(part: Mapping[str, Any], base: Path, keys: Iterable[str]) -> Iterator[Finding]:

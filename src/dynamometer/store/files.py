@@ -45,7 +45,7 @@ def write_whole(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what writers that were killed left in a folder. Only its owner may, or it would take those in the making."""
+    """Remove what writers that were killed left in a folder. Only its owner may: others may be in the making."""
     for path in folder.glob(".*.tmp"):
         if _TEMPORARY.fullmatch(path.name):
             path.unlink(missing_ok=True)

@@ -80,7 +80,8 @@ def drive(
     send times, None where the load has none. ``deadline_ns`` is the monotonic
     time at which what is in flight is given up. The window opens when its connections stand, right before the first
     request, and closes with the last answer, or after its duration (see ``client.measure``). Raises CampaignError for
-    wrong prompts or a wrong trace, PreconditionError for a dataset or a trace without its file, and whatever a signal handler raises.
+    wrong prompts or a wrong trace, PreconditionError for a dataset or a trace without its file or for too few open
+    files, and whatever a signal handler raises.
     """
     limits = Limits(round(request_s * NS_PER_S), deadline_ns=deadline_ns)
     course = _Course(step, endpoint, prompts_text, trace_text, limits)
@@ -128,8 +129,9 @@ class _Course:
         name = workload.load.trace or ""
         self._trace = parse_trace(trace_text, name) if trace_text is not None else Trace(())
         if self._own is not None and self._trace.input_tokens is not None:
-            problem = Problem(f"has input_tokens, but the prompts of {workload.dataset} are sent as they are", file=name)
-            raise CampaignError([problem], hint="leave input_tokens out, or use dataset: builtin or synthetic")
+            message = f"has input_tokens, but the prompts of {workload.dataset} are sent as they are"
+            hint = "leave input_tokens out, or use dataset: builtin or synthetic"
+            raise CampaignError([Problem(message, file=name)], hint)
         self._limits = limits
 
     def pace(self) -> Pace:

@@ -25,9 +25,8 @@ METRIC = Metric(
         title="Errors",
         unit="share",
         better="lower",
-        description="Requests of the window refused, cut off, empty, answered with an error, or never sent although due / "
-        "requests of the window. "
-        "They count here and nowhere else.",
+        description="Requests of the window refused, cut off, empty, answered with an error, or due and never "
+        "sent / requests of the window. They count here and nowhere else.",
     ),
     compute,
 )

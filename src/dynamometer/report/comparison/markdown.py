@@ -10,11 +10,14 @@ from dynamometer.report.comparison.words import (
     about,
     change,
     counts,
+    heading,
     how,
     how_to_allow,
     methods,
+    names,
     shared_doubts,
     shown,
+    sides,
     title,
     unmatched,
     verdict,
@@ -44,11 +47,11 @@ def render(comparison: Comparison) -> str:
 
 
 def _head(comparison: Comparison) -> list[str]:
-    sides = [
+    campaigns = [
         f"- {side}: {escape(campaign.name)} ({escape(campaign.campaign_id)}, made {escape(campaign.created)})"
-        for side, campaign in (("A", comparison.a), ("B", comparison.b))
+        for side, campaign in sides(comparison)
     ]
-    head = [f"# {escape(comparison.b.name)} against {escape(comparison.a.name)}", "", *sides, "", counts(comparison)]
+    head = [f"# {escape(heading(comparison))}", "", *campaigns, "", counts(comparison)]
     if comparison.a.simulated or comparison.b.simulated:
         head += ["", "**Simulated: these are not measurements.**"]
     return [*head, *(line for text in unmatched(comparison) for line in ("", escape(text)))]
@@ -90,7 +93,7 @@ def _refused(comparison: Comparison) -> Iterator[str]:
         can = all(reason.can_allow for reason in refused.reasons)
         option = how_to_allow({reason.kind for reason in refused.reasons}) if can else None
         end = f"`{option}` compares all the same." if option else "These are never compared."
-        yield f"- {escape(refused.a.name)} → {escape(refused.b.name)}: {escape(texts)}. {end}"
+        yield f"- {escape(names(refused.a.name, refused.b.name))}: {escape(texts)}. {end}"
 
 
 def _doubts(comparison: Comparison) -> Iterator[str]:

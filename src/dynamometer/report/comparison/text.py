@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dynamometer.domain.comparison import Comparison, Effect, Pair
-from dynamometer.domain.summary import MetricInfo
+from dynamometer.domain.summary import Estimate, MetricInfo
 from dynamometer.report.comparison.words import (
     about,
     change,
@@ -13,8 +13,10 @@ from dynamometer.report.comparison.words import (
     how,
     how_to_allow,
     methods,
+    names,
     shared_doubts,
     shown,
+    sides,
     title,
     unmatched,
     verdict,
@@ -48,11 +50,9 @@ def terminal(comparison: Comparison, *, width: int, colour: bool) -> str:
 
 
 def _head(comparison: Comparison, page: Page) -> Iterator[str]:
-    for side, campaign in (("A", comparison.a), ("B", comparison.b)):
+    for side, campaign in sides(comparison):
         for line in page.wrap(f"{side}: {campaign.name} ({campaign.campaign_id}, made {campaign.created})"):
             yield page.style(line, "bold")
-        if comparison.a == comparison.b:
-            break
     yield from page.wrap(counts(comparison))
     if comparison.a.simulated or comparison.b.simulated:
         for line in page.wrap("SIMULATED: rows marked (simulated) are not measurements."):
@@ -61,9 +61,7 @@ def _head(comparison: Comparison, page: Page) -> Iterator[str]:
         yield from page.wrap(text, "", "    ")
 
 
-def _pair(
-    pair: Pair, comparison: Comparison, metrics: Sequence[MetricInfo], page: Page, notes: Notes
-) -> Iterator[str]:
+def _pair(pair: Pair, comparison: Comparison, metrics: Sequence[MetricInfo], page: Page, notes: Notes) -> Iterator[str]:
     mark = " (simulated)" if pair.a.simulated or pair.b.simulated else ""
     for line in page.wrap(title(pair) + mark, "", "    "):
         yield page.style(line, "bold")
@@ -78,14 +76,23 @@ def _pair(
     if not rows:
         yield "No metric has a value."
         return
-    columns = _columns(rows, comparison, notes)
-    if sum(one.width for one in columns) + len(GAP) * (len(columns) - 1) > page.width:
-        columns = [columns[0], *columns[3:]]
-    yield from tabulated(columns, page)
+    metric, *rest = _columns(rows, comparison, notes)
+    a, b = ([getattr(effect, side) for _, effect in rows] for side in ("a", "b"))
+    own = [column("A", "", [*map(figure, a)]), column("B", "", [*map(figure, b)])]
+    plain = [column("A", "", [*map(_without_interval, a)]), column("B", "", [*map(_without_interval, b)])]
+    wide, narrower, narrowest = ([metric, *two, *rest] for two in (own, plain, []))
+    yield from tabulated(next((one for one in (wide, narrower) if _width(one) <= page.width), narrowest), page)
+
+
+def _width(columns: Sequence[Column]) -> int:
+    return sum(one.width for one in columns) + len(GAP) * (len(columns) - 1)
+
+
+def _without_interval(estimate: Estimate) -> str:
+    return figure(estimate).partition(" ")[0]
 
 
 def _columns(rows: Sequence[tuple[MetricInfo, Effect]], comparison: Comparison, notes: Notes) -> list[Column]:
-    """On a narrow page the second and the third are left out."""
     reasons = [why(effect) for _, effect in rows]
     marks = [f" ({notes.mark(reason)})" if reason else "" for reason in reasons]
     verdicts = [verdict(effect, comparison) + mark for (_, effect), mark in zip(rows, marks, strict=True)]
@@ -93,8 +100,6 @@ def _columns(rows: Sequence[tuple[MetricInfo, Effect]], comparison: Comparison, 
     last = column("verdict", "on B", verdicts, right=False)
     return [
         column("metric", "", [f"{one_line(info.title)} ({one_line(info.unit)})" for info, _ in rows], right=False),
-        column("A", "", [figure(effect.a) for _, effect in rows]),
-        column("B", "", [figure(effect.b) for _, effect in rows]),
         column("B / A", "", [_marked(effect) for _, effect in rows]),
         column("n", "", [str(effect.n) if effect.n else "" for _, effect in rows]),
         Column(last.heads, last.cells, last.width, last.right, styles),
@@ -132,8 +137,7 @@ def _refused(comparison: Comparison, page: Page) -> Iterator[str]:
         return
     yield page.style("Not compared, because unlike", "bold")
     for refused in comparison.refused:
-        names = refused.a.name if refused.a.name == refused.b.name else f"{refused.a.name} → {refused.b.name}"
-        yield from page.wrap(names, "  ", "      ")
+        yield from page.wrap(names(refused.a.name, refused.b.name), "  ", "      ")
         for reason in refused.reasons:
             for line in page.wrap(reason.message, "    - ", "      "):
                 yield page.style(line, "red")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from dynamometer.domain.comparison import Comparison, Effect, Pair, SideDoubt
+from dynamometer.domain.comparison import Campaign, Comparison, Effect, Pair, SideDoubt
 from dynamometer.domain.summary import Doubt, MetricInfo
 from dynamometer.report.figures import HEADLINE, number
 
@@ -28,6 +28,20 @@ ALLOW = {
 }
 
 
+def sides(comparison: Comparison) -> list[tuple[str, Campaign]]:
+    """The campaigns with what they stand for; one campaign may be both."""
+    if comparison.a == comparison.b:
+        return [("A and B", comparison.a)]
+    return [("A", comparison.a), ("B", comparison.b)]
+
+
+def heading(comparison: Comparison) -> str:
+    """What is compared, in few words."""
+    if comparison.a == comparison.b:
+        return f"Rows of {comparison.a.name}"
+    return f"{comparison.b.name} against {comparison.a.name}"
+
+
 def shown(comparison: Comparison) -> list[MetricInfo]:
     """Metrics to see first: all of one pair, or of few metrics; else the headline ones."""
     if len(comparison.pairs) <= 1 or len(comparison.metrics) <= FEW:
@@ -45,7 +59,7 @@ def change(effect: Effect) -> str:
     places = 3
     if effect.low is not None and effect.high is not None:
         half = (effect.high - effect.low) / 2
-        places = 3 if half >= 0.002 else 5
+        places = 3 if half >= 0.002 else 4
     return _bounded(effect, lambda value: number(value, places) if value < 1000 else number(value))
 
 
@@ -85,8 +99,19 @@ def why(effect: Effect) -> str | None:
 
 
 def title(pair: Pair) -> str:
-    """The row, or both rows where they are called differently."""
-    return pair.a.name if pair.a.name == pair.b.name else f"{pair.a.name} → {pair.b.name}"
+    """What the names of both rows have in common, then what not: ``llama_cpp/M/c8 (Q4_1 → Q8_0)``."""
+    return names(pair.a.name, pair.b.name)
+
+
+def names(a: str, b: str) -> str:
+    """Two names as one."""
+    one, other = a.split("/"), b.split("/")
+    common = "/".join(part for part in one if part in other)
+    only_a = "/".join(part for part in one if part not in other) or "default"
+    only_b = "/".join(part for part in other if part not in one) or "default"
+    if a == b:
+        return a
+    return f"{common} ({only_a} → {only_b})" if common else f"{a} → {b}"
 
 
 def how(pair: Pair) -> str:

@@ -1,0 +1,185 @@
+"""Real calibrations at small levels, where they are kept, and what becomes of them in records."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.lab import Lab
+
+from dynamometer import __version__
+from dynamometer.cli.app import dyno
+from dynamometer.client.stamps import KernelStamps
+from dynamometer.domain.record import ClientHealth, Sample, Window
+from dynamometer.errors import DamageError
+from dynamometer.store.calibrations import calibration_path, default_state, read_calibration, write_calibration
+from dynamometer.store.records import read_record
+from dynamometer.worker.calibrate import Course, calibrate, cited, merged, most_in_flight
+from dynamometer.worker.facts import host_facts
+
+SECOND = 1_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DYNO_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def say() -> Callable[..., Result]:
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(dyno, list(words))
+
+    return run
+
+
+def kernel_stamps() -> bool:
+    probe = KernelStamps()
+    probe.close()
+    return probe.available
+
+
+def test_one_and_sixteen_streams_are_measured_truly() -> None:
+    before = os.sched_getaffinity(0)
+    few, many = calibrate(Course(streams=(1, 16), rate=100, tokens=25))
+    assert os.sched_getaffinity(0) == before
+    assert [one.requests for one in (few, many)] == [2, 32]
+    for one in (few, many):
+        assert one.bad == 0
+        assert one.itl_error_ms.n == one.requests * 24
+        assert one.ttft_error_ms.p50 is not None
+        assert one.itl_error_ms.p50 is not None
+        assert 0 < one.ttft_error_ms.p50 < 2
+        assert one.itl_error_ms.p50 < 1
+        assert one.clock == ("kernel" if kernel_stamps() else "user")
+        assert one.held_share == pytest.approx(1, abs=0.1)
+        assert one.cpu_s_per_1000 is not None
+        assert 0 < one.cpu_s_per_1000 < 2
+        assert one.server_send_ms.p50 is not None
+        assert 0 < one.server_send_ms.p50 < 5
+        assert one.server_cpu_share is not None
+    assert many.events_s == pytest.approx(25 / 0.34 * 16, rel=0.3)
+
+
+def test_user_space_stamps_are_told_apart() -> None:
+    (one,) = calibrate(Course(streams=(2,), rate=200, tokens=10, kernel_stamps=False))
+    assert (one.clock, one.lag_p99_ms, one.bad) == ("user", None, 0)
+
+
+def test_the_command_prints_keeps_and_doctor_says_so(say: Callable[..., Result], own_home: Path) -> None:
+    words = ("calibrate", "--streams", "1,2", "--rate", "200", "--tokens", "10")
+    assert "none of this machine" in say("doctor").stdout
+    told = say(*words)
+    assert told.exit_code == 0, told.output
+    rows = [line.split() for line in told.stdout.splitlines()]
+    assert [row[0] for row in rows if row and row[0].isdigit()] == ["1", "2", "1", "2"]
+    assert max(map(len, told.stdout.splitlines())) <= 120
+    (file,) = (own_home / "state" / "calibrations").iterdir()
+    kept = read_calibration(default_state(), host_facts().fingerprint, __version__)
+    assert kept is not None
+    assert file == calibration_path(default_state(), kept.host, kept.dynamometer)
+    assert [one.streams for one in kept.levels] == [1, 2]
+    assert kept.id in say("doctor").stdout
+
+    again = say("calibrate", "--streams", "2,3", "--rate", "200", "--quick", "--json")
+    document = json.loads(again.stdout)
+    assert [one["streams"] for one in document["levels"]] == [2, 3]
+    assert [one["tokens"] for one in document["levels"]] == [16, 16]
+    now = read_calibration(default_state(), kept.host, __version__)
+    assert now is not None
+    assert now.id == document["id"]
+    assert [(one.streams, one.tokens) for one in now.levels] == [(1, 10), (2, 16), (3, 16)]
+
+
+def test_not_kept_when_told(say: Callable[..., Result], own_home: Path) -> None:
+    told = say("calibrate", "--streams", "1", "--rate", "500", "--tokens", "4", "--no-save", "--json")
+    assert json.loads(told.stdout)["file"] is None
+    assert not (own_home / "state").exists()
+
+
+@pytest.mark.parametrize("words", [("--streams", "0"), ("--streams", "a"), ("--rate", "0"), ("--tokens", "1")])
+def test_wrong_words_are_refused(say: Callable[..., Result], words: tuple[str, ...]) -> None:
+    assert say("calibrate", *words).exit_code == 2
+
+
+def test_more_streams_than_files_may_be_open_is_said_before(
+    say: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (256, 256))
+    told = say("calibrate", "--streams", "1024")
+    assert "ulimit -n" in str(getattr(told.exception, "hint", ""))
+
+
+def sample(*arrivals: int, sent: int = 0) -> Sample:
+    return Sample(id="r", sent_ns=sent, ended_ns=arrivals[-1], arrivals_ns=arrivals)
+
+
+def test_records_cite_what_is_known_of_their_machine(own_home: Path) -> None:
+    host = host_facts()
+    health: dict[str, Any] = {"cpu_s": 0.1, "wall_s": 1.0, "wakes": 1, "reads": 1}
+    kernel, user = (ClientHealth(clock=clock, **health) for clock in ("kernel", "user"))
+    window = Window(begin_ns=0, end_ns=SECOND)
+    one = [sample(SECOND // 4, SECOND // 2)]
+    assert cited(host, kernel, window, one) is None
+    levels = [level.model_copy(update={"clock": "kernel"}) for level in calibrate(Course((2,), rate=200, tokens=4))]
+    known = merged(None, host, levels)
+    write_calibration(default_state(), known)
+
+    found = cited(host, kernel, window, one)
+    assert found is not None
+    assert (found.id, found.streams, found.covered) == (known.id, 2, True)
+    for health_now, samples in ((user, one), (kernel, one * 3), (kernel, [sample(*range(1, 2000))])):
+        found = cited(host, health_now, window, samples)
+        assert found is not None
+        assert not found.covered
+    other = host.model_copy(update={"fingerprint": "another"})
+    assert cited(other, kernel, window, one) is None
+
+
+def test_a_damaged_calibration_is_none_to_records_and_told_by_doctor(say: Callable[..., Result]) -> None:
+    host = host_facts()
+    path = calibration_path(default_state(), host.fingerprint, __version__)
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    with pytest.raises(DamageError):
+        read_calibration(default_state(), host.fingerprint, __version__)
+    health = ClientHealth(clock="kernel", cpu_s=0, wall_s=1, wakes=1, reads=1)
+    assert cited(host, health, Window(begin_ns=0, end_ns=SECOND), []) is None
+    assert "is not a calibration (remove the file" in say("doctor").stdout
+
+
+def test_requests_in_flight_at_once() -> None:
+    assert most_in_flight([]) == 1
+    assert most_in_flight([sample(10), sample(20, sent=10)]) == 1
+    assert most_in_flight([sample(10), sample(20, sent=9), sample(9, sent=3)]) == 2
+
+
+def test_a_campaign_cites_the_calibration_of_its_machine_and_its_report_names_it(lab: Lab) -> None:
+    assert lab.dyno("campaign", "run", lab.file(name="first", loads=1)).code == 0
+    made = lab.dyno("calibrate", "--streams", "1,2", "--rate", "2000", "--tokens", "10", "--json").json()
+    assert (
+        lab.dyno(
+            "campaign",
+            "run",
+            lab.file(name="second", loads=[1, 3], options={"ttft_ms": 100, "itl_ms": 5}, workload={"requests": 3}),
+        ).code
+        == 0
+    )
+    before, after = (sorted(folder.root.rglob("record.json")) for folder in lab.folders)
+    assert [read_record(path).record.calibration for path in before] == [None]
+    known = {made["id"]: {1, 2}}
+    for path in after:
+        record = read_record(path).record
+        assert record.calibration is not None
+        assert record.calibration.streams in known[record.calibration.id]
+        assert record.calibration.covered == (record.experiment.workload.load.concurrency == 1)
+    report = lab.dyno("campaign", "report", lab.folders[1].root.name, "--format", "json").json()
+    assert all(line.startswith(made["id"]) for line in report["provenance"]["calibrations"])
+    doubts = {doubt["code"] for row in report["experiments"] for doubt in row["doubts"]}
+    assert "beyond_calibration" in doubts
