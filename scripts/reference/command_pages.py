@@ -51,7 +51,7 @@ def cli_page() -> str:
         "Every command prints its answer on standard output, and progress, questions and errors on standard error. "
         "`-h` and `--help` work everywhere. What each exit code means stands in [exit codes](exit-codes.md)."
     )
-    top = "## dyno\n\n" + one_line((dyno.help or "").split("\n")[0]) + "\n\n" + _options(dyno, "dyno")
+    top = "## dyno\n\n" + one_line((dyno.help or "").split("\n")[0]) + "\n\n" + _options(dyno)
     return page("Command line", intro, top, *(_section(name, command) for name, command in commands()), _environment())
 
 
@@ -63,19 +63,19 @@ def _section(name: str, command: click.Command) -> str:
         return "\n\n".join([*parts, listed])
     context = click.Context(command, info_name=name)
     usage = f"```text\n{name} {' '.join(command.collect_usage_pieces(context))}\n```"
-    return "\n\n".join([*parts, usage, _options(command, name)])
+    return "\n\n".join([*parts, usage, _options(command)])
 
 
 def _anchor(title: str) -> str:
     return title.replace(" ", "-")
 
 
-def _options(command: click.Command, name: str) -> str:
+def _options(command: click.Command) -> str:
     rows = []
     for option in command.params:
         if isinstance(option, click.Option):
             spelled = ", ".join(f"`{word}`" for word in (*option.opts, *option.secondary_opts))
-            rows.append([spelled, _takes(option), one_line(option.help), _variable(option, name)])
+            rows.append([spelled, _takes(option), one_line(option.help), _variable(option)])
     return table(["option", "takes", "meaning", "environment"], rows) if rows else ""
 
 
@@ -87,7 +87,7 @@ def _takes(option: click.Option) -> str:
         case click.Choice():
             words = ", ".join(f"`{choice}`" for choice in kind.choices)
         case click.IntRange():
-            words = f"integer from {kind.min} to {kind.max:,}"
+            words = f"integer from {kind.min}" + (f" to {kind.max:,}" if kind.max is not None else "")
         case click.Path():
             words = "folder" if not kind.file_okay else "file"
         case _:
@@ -97,10 +97,9 @@ def _takes(option: click.Option) -> str:
     return f"{words}; default `{default}`" if shown else words
 
 
-def _variable(option: click.Option, name: str) -> str:
-    if name == "dyno" or (option.is_flag and not option.is_bool_flag):
-        return ""
-    return f"`{'_'.join([*name.split(), option.name]).upper()}`"
+def _variable(option: click.Option) -> str:
+    """The environment variable of an option, as Click reads it."""
+    return f"`{option.envvar}`" if option.envvar else ""
 
 
 def _environment() -> str:

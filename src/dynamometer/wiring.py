@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,9 +28,12 @@ from dynamometer.domain.campaign import Campaign
 from dynamometer.domain.comparison import Comparison
 from dynamometer.domain.engine import Catalogue
 from dynamometer.domain.event import Claimed, Closed, Opened, Replanned, Stamped
-from dynamometer.domain.plan import Facts, Plan, Suite
+from dynamometer.domain.experiment import Experiment, Weights, Workload
+from dynamometer.domain.failure import Failure
+from dynamometer.domain.plan import Facts, Plan, RunRef, Suite
 from dynamometer.domain.record import Record
-from dynamometer.domain.status import CampaignStatus
+from dynamometer.domain.status import CampaignStatus, RunStatus
+from dynamometer.domain.step import Step
 from dynamometer.domain.summary import Summary
 from dynamometer.domain.variant import Offer, Variant
 from dynamometer.engines import ENGINES, catalogue
@@ -41,6 +45,7 @@ from dynamometer.executors.simulated import SimulatedExecutor
 from dynamometer.load.prompts import BUILTIN, SYNTHETIC
 from dynamometer.load.traces import parse_trace
 from dynamometer.plan.make import make_plan
+from dynamometer.plan.order import order
 from dynamometer.plan.resume import Change, Remaining, compare_plans, remaining
 from dynamometer.sources import demo, hub_datasets, local
 from dynamometer.sources.cache import default_cache
@@ -58,6 +63,7 @@ from dynamometer.store.lock import own, process_start
 from dynamometer.store.manifest import ManifestWriter, write_manifest, write_progress
 from dynamometer.store.plans import config_hash, read_plan, write_plan
 from dynamometer.store.records import read_record, read_samples
+from dynamometer.worker.bench import Benched
 
 STDIN = "-"
 PROJECT_CONFIG = ".dyno-config.yaml"
@@ -606,3 +612,62 @@ def _campaign_and_row(wanted: str, results: Path) -> tuple[Path, str | None]:
         if not colon:
             raise
     return find_campaign(name, results), row
+
+
+def bench_plan(url: str, model: str, workloads: Sequence[Workload], cycles: int) -> Plan:
+    """The plan of a bench: one experiment for each load, on an engine that is not ours."""
+    weights = Weights(format=None, source="endpoint", ref=url)
+    experiments = {
+        experiment.id: experiment
+        for workload in workloads
+        for experiment in [Experiment(engine="openai", model=model, weights=weights, workload=workload)]
+    }
+    campaign = Campaign.model_validate(
+        {
+            "name": f"bench {url}",
+            "cycles": cycles,
+            "models": [{"name": model, "path": url}],
+            "engines": [{"name": "openai"}],
+        }
+    )
+    return Plan(
+        campaign=campaign,
+        experiments=tuple(experiments.values()),
+        runs=order(len(experiments), cycles, "interleaved", campaign.seed),
+    )
+
+
+def bench_step(plan: Plan, run_id: str, run: RunRef, timeout_s: float) -> Step:
+    """One run of a bench."""
+    return Step(
+        campaign_id="",
+        run_id=run_id,
+        cycle=run.cycle,
+        attempt=1,
+        experiment=plan.experiment_of(run),
+        timeout_s=timeout_s,
+        energy_source="none",
+    )
+
+
+def bench_results(plan: Plan, found: Mapping[str, Benched]) -> Results:
+    """What a bench found, as a campaign's results are summarised."""
+    status = CampaignStatus(name=plan.campaign.name, planned=len(plan.runs), created=_now(), version=__version__)
+    records: dict[str, Record] = {}
+    metrics: dict[str, RunMetrics] = {}
+    for run_id, one in found.items():
+        if one.record is None:
+            failure = Failure(kind="runtime", message=one.problem or "nothing came")
+            status.runs[run_id] = RunStatus(state="failed", attempts=1, failures=1, failure=failure)
+        else:
+            status.runs[run_id] = RunStatus(state="completed", attempts=1)
+            records[run_id] = one.record
+            metrics[run_id] = measure(one.record, one.samples)
+    status.counts = dict(Counter(run.state for run in status.runs.values()))
+    ended = len(found) == len(plan.runs)
+    status.state = "interrupted" if not ended else "failed" if status.counts.get("failed") else "completed"
+    return Results(analyse(plan, status, records, metrics, version=__version__), ())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

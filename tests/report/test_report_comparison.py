@@ -160,6 +160,8 @@ def test_effects_are_written_for_people() -> None:
     ratio = effect.model_copy(update={"kind": "ratio", "value": 1.1934, "low": 1.15, "high": 1.238})
     assert change(ratio) == "1.193 [1.150, 1.238]"
     assert by_how_much(ratio) == "+19.3 %"
+    close = ratio.model_copy(update={"value": 1.001, "low": 1.00004, "high": 1.0019})
+    assert change(close) == "1.00100 [1.00004, 1.00190]"
     assert by_how_much(ratio.model_copy(update={"value": 12.4})) == "×12.4"
     share = effect.model_copy(update={"kind": "difference", "value": 0.021, "low": 0.01, "high": 0.032})
     assert change(share) == "+0.0210 [+0.0100, +0.0320]"

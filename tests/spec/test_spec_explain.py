@@ -55,6 +55,29 @@ def few(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(values, st.lists(values, min_size=1, max_size=3, unique_by=repr))
 
 
+RATES = st.floats(0.01, 100_000)
+RAMPS = st.fixed_dictionaries(
+    {
+        "of": st.sampled_from(["rate", "concurrency"]),
+        "start": st.integers(1, 9),
+        "end": st.integers(10, 99),
+        "over": DURATIONS.filter("0s".__ne__),
+    }
+)
+LOADS = st.one_of(
+    st.fixed_dictionaries({"concurrency": few(st.integers(1, 99))}),
+    st.fixed_dictionaries(
+        {"rate": few(RATES)},
+        optional={"arrivals": few(st.sampled_from(["constant", "poisson"])), "max_in_flight": st.integers(1, 9)},
+    ),
+    st.fixed_dictionaries({"ramp": few(RAMPS)}),
+    st.fixed_dictionaries({"trace": few(NAMES)}),
+)
+LENGTHS = st.one_of(
+    st.integers(1, 10**6),
+    st.fixed_dictionaries({"mean": st.floats(5, 50), "stdev": st.floats(0, 9)}, optional={"max": st.integers(50, 99)}),
+    st.fixed_dictionaries({"min": st.integers(1, 9), "max": st.integers(9, 99)}),
+)
 CAMPAIGNS = st.fixed_dictionaries(
     {
         "name": NAMES,
@@ -77,12 +100,15 @@ CAMPAIGNS = st.fixed_dictionaries(
         "cycles": st.integers(1, 1000),
         "order": st.sampled_from(["shuffled", "interleaved"]),
         "execution": st.fixed_dictionaries(
-            {"timeout": DURATIONS, "thermal": st.fixed_dictionaries({"between_cycles": DURATIONS})}
+            {"timeout": DURATIONS.filter("0s".__ne__), "thermal": st.fixed_dictionaries({"between_cycles": DURATIONS})}
         ),
         "energy": st.fixed_dictionaries({"pue": st.floats(1, 9), "price_per_kwh": st.none()}),
         "schedule": st.fixed_dictionaries({"at": st.just("02:00"), "interval": DURATIONS}),
         "notifications": st.fixed_dictionaries({"urls": st.lists(NAMES, max_size=2)}),
-        "workload": st.fixed_dictionaries({"streaming": few(st.booleans()), "slo": st.just({"ttft_ms": 0.1})}),
+        "workload": st.fixed_dictionaries(
+            {"streaming": few(st.booleans()), "slo": st.just({"ttft_ms": 0.1})},
+            optional={"load": LOADS, "max_input_tokens": few(LENGTHS), "max_output_tokens": few(LENGTHS)},
+        ),
     },
 )
 

@@ -193,20 +193,26 @@ def drift(values: Sequence[float]) -> Drift | None:
 
 @lru_cache(maxsize=1024)
 def t_quantile(p: float, df: float) -> float:
-    """Quantile of Student's t: bisection on ``t_cdf``. Raises ValueError outside 0 < p < 1."""
+    """Quantile of Student's t: bisection on ``t_cdf``, then Newton's steps. Raises ValueError outside 0 < p < 1."""
     if not 0 < p < 1 or df <= 0:
         raise ValueError(f"no t quantile for p = {p}, df = {df}")
-    if p < 0.5:
-        return -t_quantile(1 - p, df)
+    if p <= 0.5:
+        return -t_quantile(1 - p, df) if p < 0.5 else 0.0
     low, high = 0.0, 2.0
     while t_cdf(high, df) < p:
         low, high = high, high * 2
-    while high - low > 1e-13 * max(1.0, high):
+    while high - low > 1e-3 * high:
         middle = (low + high) / 2
-        if middle in (low, high):
-            break
         low, high = (middle, high) if t_cdf(middle, df) < p else (low, middle)
-    return (low + high) / 2
+    t = (low + high) / 2
+    for _ in range(3):
+        t += (p - t_cdf(t, df)) / _t_density(t, df)
+    return t
+
+
+def _t_density(t: float, df: float) -> float:
+    scale = math.lgamma((df + 1) / 2) - math.lgamma(df / 2) - 0.5 * math.log(df * math.pi)
+    return math.exp(scale - (df + 1) / 2 * math.log1p(t * t / df))
 
 
 def t_cdf(t: float, df: float) -> float:

@@ -40,6 +40,7 @@ MODEL = {
 COMMANDS = {
     "campaign": Lazy(f"{_CLI}.app:campaign", "Plan, run and read campaigns."),
     "experiment": Lazy(f"{_CLI}.experiment:command", "Run a single experiment file."),
+    "bench": Lazy(f"{_CLI}.bench:command", "Measure an endpoint that already runs."),
     "model": Lazy(f"{_CLI}.app:model", "Demo models."),
     "config": Lazy(f"{_CLI}.app:config", "Help for writing campaign files."),
     "doctor": Lazy(f"{_CLI}.doctor:command", "Check what this machine can run and measure."),
@@ -51,7 +52,7 @@ COMMANDS = {
     "worker": Lazy(f"{_CLI}.worker:command", "Run the step in a folder (started by executors).", hidden=True),
 }
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "DYNO", "max_content_width": 100}
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 EPILOG = "Exit codes:\n\n\b\n" + "\n".join(f"{code:>4}  {meaning}" for code, meaning in EXIT_CODES.items())
 
 
@@ -82,7 +83,7 @@ def model() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code, and never raises."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    as_json = "--json" in arguments
+    as_json = "--json" in arguments or bool(os.environ.get("DYNO_JSON"))
     try:
         result = dyno.main(arguments, prog_name="dyno", standalone_mode=False)
     except click.exceptions.Exit as error:

@@ -28,9 +28,7 @@ class Numbers(click.ParamType[tuple[float, ...]]):
 
     name = "N[,N…]"
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, ...]:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
         """The numbers, in the order given."""
         if isinstance(value, tuple):
             return value
@@ -57,7 +55,9 @@ class Numbers(click.ParamType[tuple[float, ...]]):
 @click.option("--dataset", default="builtin", show_default=True, help="builtin, synthetic, or a JSONL file of prompts.")
 @click.option("--slo", metavar="KEY=MS,…", help="Service level for goodput: ttft_ms=500,itl_ms=50,e2e_ms=9000.")
 @click.option("--warmup", type=click.IntRange(0), default=4, show_default=True, help="Requests before each run.")
-@click.option("--cycles", type=click.IntRange(1, 1000), default=1, show_default=True, help="Repetitions; 3 for intervals.")
+@click.option(
+    "--cycles", type=click.IntRange(1, 1000), default=1, show_default=True, help="Repetitions, for intervals."
+)
 @click.option("--seed", type=click.IntRange(0), default=42, show_default=True, help="Seed of prompts and arrivals.")
 @click.option("--timeout", default="30m", show_default=True, metavar="TIME", help="Longest time for one run.")
 @click.option("--api-key-env", metavar="NAME", help="Environment variable that holds the API key.")

@@ -41,7 +41,7 @@ class LazyGroup(click.Group):
         module, _, attribute = self.lazy[cmd_name].target.partition(":")
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command), cmd_name
-        return command
+        return name_variables(command)
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of commands, without importing any."""
@@ -59,3 +59,17 @@ class LazyGroup(click.Group):
             hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(self.names())}."
             raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
+
+
+def variable_of(option: click.Option) -> str | None:
+    """The environment variable that sets an option: ``DYNO_RESULTS_DIR`` for ``--results-dir``, in every command."""
+    flag = next((name for name in option.opts if name.startswith("--")), None)
+    return f"DYNO_{flag[2:].replace('-', '_').upper()}" if flag and flag != "--help" else None
+
+
+def name_variables(command: click.Command) -> click.Command:
+    """Give each option of a command its variable."""
+    for option in command.params:
+        if isinstance(option, click.Option) and option.envvar is None:
+            option.envvar = variable_of(option)
+    return command

@@ -29,6 +29,7 @@ a server that cannot answer is not asked in a tight loop."""
 PAUSE_READS = 64
 """Reads of an open loop between two looks at what is due: a crowd of answers must not delay what is to be sent."""
 NEVER_NS = 2**62
+NICE = -10
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _DROPPED: frozenset[End] = frozenset({"refused", "reset", "closed"})
 
@@ -150,6 +151,7 @@ class Loop:
         self.end_ns = 0
         self.cpu_ns = 0
         self.gave_up: str | None = None
+        self.nice = 0
         self.held = 0
 
     def run(self, on_open: Callable[[], None], on_close: Callable[[], None]) -> None:
@@ -157,7 +159,7 @@ class Loop:
         self._on_close = on_close
         try:
             self._connect_all()
-            with _collector_off():
+            with _collector_off(), _ahead_of_others() as self.nice:
                 on_open()
                 self._drive()
         finally:
@@ -429,6 +431,25 @@ class Loop:
             self._disconnect(slot)
         self._timer.close()
         self._epoll.close()
+
+
+@contextmanager
+def _ahead_of_others() -> Iterator[int]:
+    """Have the scheduler prefer this thread, where it is allowed to ask for that; gives the nice value it then has.
+
+    Measured at 1,024 streams with another process that never rests on our core: events merged in one read, and with
+    them stamps lost, went from 10-50 % to none.
+    """
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, min(before, NICE))
+    except OSError:  # not allowed: the record says which value we had
+        yield before
+        return
+    try:
+        yield min(before, NICE)
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 @contextmanager

@@ -105,6 +105,7 @@ def _health(loop: Loop, window: Window, arrivals: Sequence[Arrivals], *, stamped
         clock="kernel" if stamped and lags else "user",
         cpu_s=loop.cpu_ns / 1e9,
         wall_s=window.seconds,
+        nice=loop.nice,
         wakes=len(loop.wakes.before_ns),
         reads=loop.reads,
         lag_p99_ms=_quantile(lags, 0.99) / 1e6 if stamped and lags else None,

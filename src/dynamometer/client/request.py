@@ -13,9 +13,11 @@ def prepare(endpoint: Endpoint, request_id: str, body: dict[str, Any]) -> Reques
     """The whole request, ready to be written to a socket."""
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    authorization = f"Authorization: Bearer {endpoint.bearer.get_secret_value()}\r\n" if endpoint.bearer else ""
     head = (
         f"POST {endpoint.path} HTTP/1.1\r\n"
         f"Host: {host}:{endpoint.port}\r\n"
+        f"{authorization}"
         "User-Agent: dynamometer\r\n"
         "Accept: text/event-stream, application/json\r\n"
         "Accept-Encoding: identity\r\n"

@@ -68,7 +68,7 @@ Length = Annotated[
 """A number of tokens for every request, or a distribution to draw each request's from."""
 
 
-Source = Literal["path", "demo", "hub", "ollama"]
+Source = Literal["path", "demo", "hub", "ollama", "endpoint"]
 
 
 class Decoder(Keys):
@@ -109,12 +109,12 @@ class Warmup(Keys):
 class Weights(Value):
     """Which weights of a model: exactly one file, folder, repository or tag."""
 
-    format: Format
-    """Kind of weights."""
+    format: Format | None
+    """Kind of weights; None behind an endpoint, which does not tell."""
     source: Source
     """Where they come from."""
     ref: Name
-    """The path as the campaign writes it, the repository, the tag, or the name of a demo model."""
+    """The path as the campaign writes it, the repository, the tag, the name of a demo model, or the address."""
     file: Name | None = None
     """The one file, where the place holds several; relative to the place."""
     quant: Name | None = None

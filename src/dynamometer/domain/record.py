@@ -131,6 +131,8 @@ class ClientHealth(Value):
     """Times the wall clock jumped; stamps of that moment fall back to user space."""
     processes: int = 1
     """Client processes."""
+    nice: int | None = None
+    """Nice value of the client in the window: below 0 when it was allowed to go before others; None if not known."""
     connections: int | None = None
     """Connections that the window needed; more than requests in flight means that some were dropped."""
     asked_per_s: float | None = None
@@ -170,8 +172,8 @@ class EngineFacts(Value):
     version: str | None
     argv: tuple[str, ...]
     endpoint_kind: Api
-    load_ns: Annotated[int, Field(ge=0)]
-    """From start of the process to the first good health answer."""
+    load_ns: Annotated[int, Field(ge=0)] | None = None
+    """From start of the process to the first good health answer; None when it ran before we came."""
     details: dict[str, Any] = {}
     """What the engine says of itself."""
 

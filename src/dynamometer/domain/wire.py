@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from dynamometer.domain.base import Value
 
@@ -30,6 +30,10 @@ class Endpoint(Value):
     """This server's own names for keys of the body, e.g. repetition_penalty: repeat_penalty."""
     ignore_eos: bool = False
     """Whether it understands ignore_eos."""
+    tls: bool = False
+    """Whether it speaks TLS."""
+    bearer: SecretStr | None = None
+    """API key. Never written anywhere: endpoints are not stored."""
 
 
 class Message(Value):

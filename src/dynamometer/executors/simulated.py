@@ -97,7 +97,7 @@ def simulate(step: Step) -> tuple[Sample, ...]:
 
 
 def _record(step: Step, samples: tuple[Sample, ...], digest: str, at: str) -> Record:
-    end = samples[-1].ended_ns or 1
+    end, load = samples[-1].ended_ns or 1, step.experiment.workload
     return Record(
         dynamometer=__version__,
         campaign_id=step.campaign_id,
@@ -118,7 +118,7 @@ def _record(step: Step, samples: tuple[Sample, ...], digest: str, at: str) -> Re
         ),
         requests=len(samples),
         good=len(samples),
-        prompts_sha256=text_hash(step.run_id),
+        prompts_sha256=text_hash(f"{load.dataset} {load.seed} {load.max_input_tokens} {load.requests} {step.cycle}"),
         dataset=step.experiment.workload.dataset,
         samples_file=layout.SAMPLES,
         samples_sha256=digest,

@@ -62,7 +62,7 @@ class _Reader:
             self._problems.append(Problem(str(error), file=self._file, line=line))
 
     def _add(self, values: Mapping[str, Any]) -> None:
-        given = frozenset(key for key in KEYS[1:] if values.get(key) is not None and values[key] != "")
+        given = frozenset(key for key in KEYS[1:] if values.get(key) is not None)
         time = _seconds(values.get("at_s"))
         if self._times and time < self._times[-1]:
             raise ValueError(f"out of order: at_s {time:g} comes after {self._times[-1]:g}")
@@ -109,13 +109,21 @@ def _csv(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
             yield 1, "the first line must name the columns, at_s among them"
             return
         for row in reader:
-            yield reader.line_num, {key: value.strip() for key, value in row.items() if isinstance(value, str)}
+            yield reader.line_num, {key: _cell(value) for key, value in row.items() if isinstance(value, str)}
     except csv.Error as error:
         yield reader.line_num, f"not CSV: {error}"
 
 
+def _cell(text: str) -> float | str | None:
+    """A cell of CSV as JSON would have it: a number where it is one, None where it is empty."""
+    try:
+        return float(text)
+    except ValueError:
+        return text.strip() or None
+
+
 def _seconds(value: object) -> float:
-    if value is None or value == "":
+    if value is None:
         raise ValueError("needs at_s: the send time in seconds")
     seconds = _number(value)
     if seconds is None or not math.isfinite(seconds):
@@ -133,10 +141,10 @@ def _tokens(key: str, value: object) -> int:
 
 
 def _number(value: object) -> float | None:
-    """A number of JSON or CSV; None for anything else, truth values included."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    """A number; None for anything else, truth values and texts included, and for one too large to be one here."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         return float(value)
-    except (ValueError, OverflowError):
+    except OverflowError:
         return None

@@ -22,7 +22,7 @@ def unavailable(
         *_energy(campaign),
         *_rest(campaign),
     ]
-    return tuple(Unavailable(where=where, what=what) for where, what in dict(found).items())
+    return tuple(Unavailable(where=where, what=what) for where, what in dict.fromkeys(found))
 
 
 Found = Iterator[tuple[str, str]]

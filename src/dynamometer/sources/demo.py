@@ -82,7 +82,8 @@ def offer(path: str, cache_dir: Path) -> Offer:
     if place.is_file() and place.stat().st_size != model.size_bytes:
         return Offer(missing=f"{place} is damaged: delete it and run: dyno model fetch {name}")
     variant = Variant(format="gguf", source="demo", ref=name, quant=model.quant, size_bytes=model.size_bytes)
-    return Offer(variants=(variant,))
+    absent = () if place.is_file() else (f"not in the cache yet; before a run: dyno model fetch {name}",)
+    return Offer(variants=(variant,), skipped=absent)
 
 
 def demo_path(cache_dir: Path, name: str) -> Path | None:

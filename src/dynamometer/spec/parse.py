@@ -94,9 +94,13 @@ def parse_experiment(
 
 
 def campaign_from_experiment(file: ExperimentFile) -> CampaignFile:
-    """The campaign that runs this one experiment, once; named after its file when it has no name."""
+    """The campaign that runs this one experiment, once: its load is one unless it names a suite that has several.
+
+    Named after its file when it has no name.
+    """
     stem = file.file.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0].strip()[:200]
     data = {"name": stem if stem.isprintable() and stem else "experiment", "cycles": 1, **file.data}
+    data = {**data, "workload": {"suite": "single", **data.get("workload", {})}}
     return CampaignFile(file.file, file.text, file.dialect, data, file.positions, file.vocabulary)
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from dynamometer.domain.ident import text_hash
-from dynamometer.domain.record import EngineFacts, ModelFacts, Record, Sample
+from dynamometer.domain.record import EngineFacts, ModelFacts, Reading, Record, Sample
 from dynamometer.domain.step import Step
 from dynamometer.domain.units import NS_PER_S
 from dynamometer.domain.wire import Api, Endpoint
@@ -29,6 +29,12 @@ MOST_BYTES = 4 * 1024 * 1024
 """Longest list of models read."""
 PATHS: dict[Api, str] = {"chat": "/v1/chat/completions", "completions": "/v1/completions", "ollama": "/api/generate"}
 MODELS: dict[Api, str] = {"chat": "/v1/models", "completions": "/v1/models", "ollama": "/api/tags"}
+
+
+NOT_OURS = tuple(
+    Reading(meter=meter, quantity=quantity, unit=unit, value=None, missing="the engine runs elsewhere")
+    for meter, quantity, unit in (("memory", "peak_rss", "bytes"), ("energy", "energy", "J"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,9 @@ def find_model(server: Server, api: Api, key: SecretStr | None) -> str:
     try:
         answer = json.loads(data)
     except ValueError as error:
-        raise PreconditionError(f"{where} answered something that is not JSON", hint="is this an LLM server?") from error
+        raise PreconditionError(
+            f"{where} answered something that is not JSON", hint="is this an LLM server?"
+        ) from error
     names = _names(answer, api)
     if not names:
         raise PreconditionError(f"{where} lists no model", hint="name the model: --model NAME")
@@ -130,7 +138,9 @@ class Benched:
     """Why there is no record."""
 
 
-def bench(step: Step, endpoint: Endpoint, server: Server, *, prompts_text: str | None, trace_text: str | None) -> Benched:
+def bench(
+    step: Step, endpoint: Endpoint, server: Server, *, prompts_text: str | None, trace_text: str | None
+) -> Benched:
     """Drive the endpoint with one load. The engine is not ours: no load time, no memory, no energy."""
     began, started_at = time.monotonic_ns(), datetime.now(UTC).isoformat(timespec="milliseconds")
     driven = drive(
@@ -158,7 +168,7 @@ def bench(step: Step, endpoint: Endpoint, server: Server, *, prompts_text: str |
         ),
         model=ModelFacts(name=step.experiment.model, file=None, size_bytes=None, sha256=None),
         host=host_facts(),
-        readings=(),
+        readings=NOT_OURS,
         samples_sha256=text_hash(""),
     )
     return Benched(record, driven.samples, None)

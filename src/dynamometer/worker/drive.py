@@ -73,8 +73,11 @@ def drive(
     on_window_close: Callable[[], None],
     deadline_ns: int,
     request_s: float = REQUEST_S,
+    cold_request: bool = True,
 ) -> Driven:
     """Cold request, warm-up, window. Errors of requests are in their samples.
+
+    ``cold_request`` False: the engine ran before, so its first request tells nothing.
 
     ``prompts_text`` is the text of the dataset's file, None for a built-in dataset; ``trace_text`` that of the trace of
     send times, None where the load has none. ``deadline_ns`` is the monotonic
@@ -85,7 +88,7 @@ def drive(
     """
     limits = Limits(round(request_s * NS_PER_S), deadline_ns=deadline_ns)
     course = _Course(step, endpoint, prompts_text, trace_text, limits)
-    cold, _ = course.run("cold", AfterRequests(1), closed(1), slots=1)
+    cold, _ = course.run("cold", AfterRequests(1), closed(1), slots=1) if cold_request else ((), None)
     warm, steady = _warm_up(course)
     arrivals = course.pace()
     window, traffic = course.run(

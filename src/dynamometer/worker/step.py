@@ -19,7 +19,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from dynamometer import __version__
 from dynamometer.domain.failure import Failure
 from dynamometer.domain.record import EngineFacts, ModelFacts, Reading, Record
 from dynamometer.domain.step import Step
@@ -43,9 +42,9 @@ from dynamometer.store.records import (
     write_record,
     write_samples,
 )
-from dynamometer.worker.calibrate import cited
 from dynamometer.worker.drive import Driven, drive
 from dynamometer.worker.facts import host_facts
+from dynamometer.worker.record import record_of
 
 LOOPBACK = "127.0.0.1"
 PR_SET_CHILD_SUBREAPER = 36
@@ -163,33 +162,16 @@ def run_step(step: Step, folder: Path) -> Record:
             )
         )
     digest = write_samples(folder, driven.samples)
-    sent = [sample for sample in driven.samples if sample.phase == "window"]
-    errors = Counter(sample.error for sample in sent if sample.error is not None)
-    record = Record(
-        dynamometer=__version__,
-        campaign_id=step.campaign_id,
-        run_id=step.run_id,
-        cycle=step.cycle,
-        attempt=step.attempt,
-        experiment=step.experiment,
+    record = record_of(
+        step,
+        driven,
         simulated=engine.traits.simulated,
         started_at=started_at,
         duration_ns=time.monotonic_ns() - began,
-        window=driven.window,
         engine=facts,
         model=model,
         host=host,
-        client=driven.client.model_copy(update={"connections": driven.connections}),
-        calibration=cited(host, driven.client, driven.window, sent),
-        readings=tuple(readings),
-        requests=len(sent),
-        good=len(sent) - sum(errors.values()),
-        errors=dict(errors),
-        warmup_requests=driven.warmup_requests,
-        warmup_steady=driven.warmup_steady,
-        prompts_sha256=driven.prompts_sha256,
-        dataset=driven.dataset,
-        samples_file=layout.SAMPLES,
+        readings=readings,
         samples_sha256=digest,
     )
     write_record(folder, record)

@@ -32,6 +32,7 @@ _STYLE = """
 @media screen and (prefers-color-scheme:dark){:root{--good:#5ad1a8;--goodbg:#12332a;--calm:#6cb6ff}}
 .verdict{font-weight:600;white-space:nowrap}.better,.held{color:var(--good)}.worse,.broken{color:var(--bad)}
 .equivalent{color:var(--calm)}.differs,.undecided{color:var(--warn)}.cannot_tell{color:var(--dim);font-weight:400}
+.effects tbody th{min-width:7rem}
 .gates li,.refused li{margin:.3rem 0}h3.pair{margin-top:1.6rem}.failure h3{font-size:.95rem}
 """
 
@@ -113,9 +114,10 @@ def _pairs(comparison: Comparison, metrics: Sequence[MetricInfo], anchor: str) -
 def _table(
     pair: Pair, comparison: Comparison, metrics: Sequence[MetricInfo], notes: Notes, anchor: str
 ) -> Iterator[str]:
-    yield '<div class="scroll" tabindex="0" role="region" aria-label="Table of effects"><table><thead><tr>'
-    yield '<th scope="col" class="left">Metric</th><th scope="col">A</th><th scope="col">B</th>'
-    yield '<th scope="col">B / A</th><th scope="col">n</th><th scope="col" class="left">Verdict on B</th>'
+    yield '<div class="scroll" tabindex="0" role="region" aria-label="Table of effects">'
+    yield '<table class="effects"><thead><tr>'
+    yield '<th scope="col" class="left">Metric</th><th scope="col" class="left">Verdict on B</th>'
+    yield '<th scope="col">B / A</th><th scope="col">A</th><th scope="col">B</th><th scope="col">n</th>'
     yield "</tr></thead><tbody>"
     for info in metrics:
         effect = pair.effect(info.key)
@@ -133,9 +135,9 @@ def _row(info: MetricInfo, effect: Effect, comparison: Comparison, notes: Notes,
     words = f'<span class="verdict {effect.verdict}">{safe(verdict(effect, comparison))}</span>'
     arrow = {"higher": " ↑", "lower": " ↓", "neither": ""}[info.better]
     return (
-        f'<tr><th scope="row">{safe(info.title)} <small class="dim">{safe(info.unit)}{arrow}</small></th>{cells}'
-        f"<td>{prefix}{_ranged(change(effect))}</td><td>{effect.n or ''}</td>"
-        f'<td class="left">{words}{sup}</td></tr>'
+        f'<tr><th scope="row">{safe(info.title)} <small class="dim">{safe(info.unit)}{arrow}</small></th>'
+        f'<td class="left">{words}{sup}</td><td>{prefix}{_ranged(change(effect))}</td>{cells}'
+        f"<td>{effect.n or ''}</td></tr>"
     )
 
 

@@ -56,11 +56,17 @@ def change(effect: Effect) -> str:
         return "n/a"
     if effect.kind == "difference":
         return _bounded(effect, lambda value: f"{'+' if value > 0 else ''}{number(value)}")
-    places = 3
-    if effect.low is not None and effect.high is not None:
-        half = (effect.high - effect.low) / 2
-        places = 3 if half >= 0.002 else 4
+    places = _places(effect)
     return _bounded(effect, lambda value: number(value, places) if value < 1000 else number(value))
+
+
+def _places(effect: Effect) -> int:
+    """As many decimals as the width of a ratio's interval deserves, and enough to tell a bound beside 1 from 1."""
+    if effect.low is None or effect.high is None:
+        return 3
+    places = 3 if effect.high - effect.low >= 0.004 else 4
+    beside = [bound for bound in (effect.low, effect.high) if bound != 1]
+    return next((more for more in range(places, 9) if all(round(bound, more) != 1 for bound in beside)), 9)
 
 
 def _bounded(effect: Effect, write: Callable[[float], str]) -> str:
