@@ -12,7 +12,7 @@ from dynamometer.analysis.measure import measure
 from dynamometer.analysis.metrics import METRICS
 from dynamometer.analysis.summarise import estimate
 from dynamometer.domain.experiment import Experiment, Lengths, Load
-from dynamometer.domain.record import EngineFacts, HostFacts, Reading, Sample
+from dynamometer.domain.record import EngineFacts, Reading, Sample
 from dynamometer.domain.summary import Doubt
 
 

@@ -14,9 +14,13 @@ from tests.lab import Lab
 
 from dynamometer import __version__
 from dynamometer.cli.app import dyno
+from dynamometer.client.measure import measure
+from dynamometer.client.request import prepare
 from dynamometer.client.stamps import KernelStamps
 from dynamometer.domain.record import ClientHealth, Sample, Window
+from dynamometer.engines.fake import FakeOptions, serving
 from dynamometer.errors import DamageError
+from dynamometer.load.stops import AfterRequests
 from dynamometer.store.calibrations import calibration_path, default_state, read_calibration, write_calibration
 from dynamometer.store.records import read_record
 from dynamometer.worker.calibrate import Course, calibrate, cited, merged, most_in_flight
@@ -183,3 +187,21 @@ def test_a_campaign_cites_the_calibration_of_its_machine_and_its_report_names_it
     assert all(line.startswith(made["id"]) for line in report["provenance"]["calibrations"])
     doubts = {doubt["code"] for row in report["experiments"] for doubt in row["doubts"]}
     assert "beyond_calibration" in doubts
+
+
+def test_the_client_goes_before_others_only_in_its_window() -> None:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    seen: list[int] = []
+    with serving(FakeOptions(ttft_ms=1, itl_ms=1)) as endpoint:
+        request = prepare(endpoint, "r", {"prompt": "a", "max_tokens": 2})
+        traffic = measure(
+            endpoint.host,
+            endpoint.port,
+            iter([request]),
+            slots=1,
+            stop=AfterRequests(1),
+            on_open=lambda: seen.append(os.getpriority(os.PRIO_PROCESS, 0)),
+        )
+    assert [traffic.health.nice] == seen
+    assert seen[0] in {before, min(before, -10)}
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
