@@ -50,4 +50,4 @@ def test_it_is_what_the_long_way_gives(experiments: int, cycles: int, seconds: l
         work = sum(count * means.get(experiment, fmean(means.values())) for experiment, count in left.items())
         pauses = total_pauses(runs, PAUSES) - total_pauses(runs[: done + 1], PAUSES) if done < len(runs) else 0.0
         last = total_pauses(runs[: done + 1], PAUSES) - total_pauses(runs[:done], PAUSES) if done < len(runs) else 0.0
-        assert forecast.seconds_left() == pytest.approx(work + pauses + last)
+        assert forecast.seconds_left() == pytest.approx(work + pauses + last, abs=1e-6)

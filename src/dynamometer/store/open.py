@@ -21,6 +21,10 @@ from dynamometer.store.lock import is_owned
 from dynamometer.store.plans import read_plan, write_plan
 
 
+_ID_TAIL = re.compile(r"-\d{8}-\d{6}-[0-9a-f]{4}")
+"""What an id has behind the campaign's name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A campaign folder as read."""
@@ -85,7 +89,7 @@ def read_status(root: Path) -> Standing:
 
 
 def find(wanted: str, known: Iterable[Path], results: Path) -> Path:
-    """The folder of a campaign: by path, by id, or by a beginning of the id or of the name that fits only one.
+    """The folder of a campaign: by path, by id, by name, or by a beginning of these, as far as that fits only one.
 
     Raises NotFoundError, or UsageError when several fit.
     """
@@ -94,7 +98,8 @@ def find(wanted: str, known: Iterable[Path], results: Path) -> Path:
         return direct
     folders = {folder.resolve() for folder in (*known, *_children(results)) if is_campaign(folder)}
     exact = [folder for folder in folders if folder.name == wanted]
-    fitting = exact or [folder for folder in folders if folder.name.startswith(wanted)]
+    named = [folder for folder in folders if _ID_TAIL.fullmatch(folder.name.removeprefix(wanted))]
+    fitting = exact or named or [folder for folder in folders if folder.name.startswith(wanted)]
     if len(fitting) == 1:
         return fitting[0]
     if not fitting:
