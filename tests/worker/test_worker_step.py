@@ -196,5 +196,6 @@ def test_durations_come_from_the_monotonic_clock(lab: Lab, monkeypatch: pytest.M
     found = outcome(folder, made)
     assert isinstance(found, Success), said.err
     assert 0 < found.record.duration_ns / 1e9 < took
+    assert found.record.engine.load_ns is not None
     assert 0 < found.record.engine.load_ns / 1e9 < took
     assert 0 < found.record.client.wall_s < took

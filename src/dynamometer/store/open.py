@@ -20,7 +20,6 @@ from dynamometer.store.layout import CampaignFolder, is_campaign
 from dynamometer.store.lock import is_owned
 from dynamometer.store.plans import read_plan, write_plan
 
-
 _ID_TAIL = re.compile(r"-\d{8}-\d{6}-[0-9a-f]{4}")
 """What an id has behind the campaign's name."""
 
@@ -118,9 +117,8 @@ def latest_of(name: str, results: Path) -> Path | None:
     Raises DamageError when a campaign that may be it cannot tell its name any more.
     """
     newest: tuple[str, str] | None = None
-    made_by_us = re.compile(re.escape(slug(name)) + r"-\d{8}-\d{6}-[0-9a-f]{4}")
     for child in _children(results):
-        if not is_campaign(child) or not made_by_us.fullmatch(child.name):
+        if not is_campaign(child) or not _ID_TAIL.fullmatch(child.name.removeprefix(slug(name))):
             continue
         first = journal.first_event(CampaignFolder(child).journal)
         if first is None:
