@@ -37,7 +37,7 @@ demo: $(VENV)/.runtime ## Fetch the demo model and run the quickstart campaign o
 
 test: $(VENV)/.dev ## Run every test that CI runs
 	$(BIN)/dyno model fetch
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 check: lint test ## All that a change must pass: lint, then test
 

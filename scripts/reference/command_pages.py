@@ -27,7 +27,8 @@ ENVIRONMENT = {
     "CLICOLOR_FORCE": "The same as FORCE_COLOR.",
     "CLICOLOR": "`0`: no colours.",
     "TERM": "`dumb`: no colours.",
-    "COLUMNS": "Width of the table that `report` prints.",
+    "COLUMNS": "Width of the tables that `report`, `compare` and `bench` print.",
+    "DYNO_JSON": "The same as `--json`, also for errors before an option is read.",
     "DYNO_ATTEMPT": "Set by dyno itself for every process of an attempt, so that left-over ones can be found. "
     "Do not set it.",
 }
@@ -86,15 +87,20 @@ def _takes(option: click.Option) -> str:
     match kind:
         case click.Choice():
             words = ", ".join(f"`{choice}`" for choice in kind.choices)
-        case click.IntRange():
-            words = f"integer from {kind.min}" + (f" to {kind.max:,}" if kind.max is not None else "")
+        case click.IntRange() | click.FloatRange():
+            words = f"{'integer' if isinstance(kind, click.IntRange) else 'number'}{_range(kind.min, kind.max)}"
         case click.Path():
             words = "folder" if not kind.file_okay else "file"
         case _:
             words = (option.metavar or kind.name).lower()
     default = option.default
-    shown = isinstance(default, (str, int)) or hasattr(default, "as_posix")
-    return f"{words}; default `{default}`" if shown else words
+    shown = isinstance(default, (str, int, float)) or hasattr(default, "as_posix")
+    times = "; may be given several times" if option.multiple else ""
+    return f"{words}; default `{default}`" if shown and default != "" else words + times
+
+
+def _range(least: float | None, most: float | None) -> str:
+    return (f" from {least:,}" if least is not None else "") + (f" to {most:,}" if most is not None else "")
 
 
 def _variable(option: click.Option) -> str:

@@ -11,7 +11,7 @@ from source_text import attribute_docs, first_paragraph, one_line, page, table
 
 from dynamometer.domain.campaign import Campaign, ExperimentEntry
 from dynamometer.domain.engine import EngineTraits
-from dynamometer.domain.experiment import Workload
+from dynamometer.domain.experiment import NAME_PATTERN, Workload, load_label
 from dynamometer.domain.plan import Benchmark, Suite
 from dynamometer.domain.units import format_duration
 from dynamometer.engines import BUILT_IN
@@ -30,6 +30,8 @@ SECTIONS = {
     "ExperimentEntry": "experiments[]",
     "WorkloadAxes": "workload",
     "LoadAxes": "workload.load, experiments[].load",
+    "Ramp": "workload.load.ramp",
+    "Lengths": "max_input_tokens, max_output_tokens",
     "Slo": "workload.slo, experiments[].slo",
     "Warmup": "workload.warmup, experiments[].warmup",
     "Decoder": "experiments[].decoder",
@@ -126,8 +128,8 @@ def _default(value: Any, *, duration: bool) -> str:
 
 def kind_of(schema: dict[str, Any]) -> str:
     """The type of a key in words, from its JSON Schema."""
-    if "anyOf" in schema:
-        return _one_of([option for option in schema["anyOf"] if option.get("type") != "null"])
+    if options := schema.get("anyOf") or schema.get("oneOf"):
+        return _one_of([option for option in options if option.get("type") != "null"])
     if "allOf" in schema:
         return kind_of(schema["allOf"][0])
     if "$ref" in schema:
@@ -155,7 +157,8 @@ def _plain(schema: dict[str, Any]) -> str:
         case "integer" | "number" as number:
             return f"{number}{_range(schema)}"
         case "string":
-            return "text" + (f" like `{schema['pattern']}`" if "pattern" in schema else "")
+            pattern = schema.get("pattern", NAME_PATTERN)
+            return "text" if pattern == NAME_PATTERN else f"text like `{pattern}`"
         case "boolean":
             return "`true`, `false`"
     return "mapping" if schema.get("type") == "object" else "any"
@@ -272,13 +275,13 @@ def _suite(suite: Suite) -> str:
             [
                 f"`{benchmark.name}`",
                 benchmark.kind if benchmark.kind == "load" else f"{benchmark.kind} (not available yet)",
-                str(load.load.concurrency),
+                f"`{load_label(load.load)}`",
                 str(load.requests) if load.requests else f"{load.duration_s:g} s",
                 f"{load.max_input_tokens} → {load.max_output_tokens}",
                 many if warmup.max_requests else "none",
             ]
         )
-    header = ["benchmark", "kind", "in flight", "requests", "tokens in → out", "warm-up requests"]
+    header = ["benchmark", "kind", "load", "requests", "tokens in → out", "warm-up requests"]
     return f"## {suite.name}\n\n{suite.description}\n\n{table(header, rows)}"
 
 

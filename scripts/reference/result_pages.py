@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from source_text import attribute_docs, constant_docs, first_paragraph, one_line, page, table, template, tree_of
 
-from dynamometer.analysis import doubts, summarise
+from dynamometer.analysis import caveats, doubts, summarise
 from dynamometer.analysis.metrics import METRICS
 from dynamometer.analysis.metrics.base import NEEDED
 from dynamometer.domain import event, record
@@ -22,7 +22,7 @@ from dynamometer.store import layout
 from dynamometer.store.layout import CampaignFolder
 
 TYPES = {str: "text", int: "integer", float: "number", bool: "true or false", type(None): "null"}
-THRESHOLDS = ("UNSTABLE", "CLIENT_CPU", "CLIENT_LAG", "MERGED")
+THRESHOLDS = ("UNSTABLE", "CLIENT_CPU", "CLIENT_LAG", "OTHERS", "SEND_LATE_MS", "RATE_KEPT", "MERGED")
 
 
 def metrics_page() -> str:
@@ -69,6 +69,8 @@ def doubts_page() -> str:
         "## About one row\n\nThe gravest first.\n\n"
         + table(header, [row for rule in doubts.RULES for row in _rule(rule)]),
         "## About the campaign\n\n" + table(["code", "message", "what helps"], list(_campaign())),
+        "## About a comparison\n\nBeside these, `dyno campaign compare` prints the doubts of both sides.\n\n"
+        + table(["code", "message", "what helps"], list(_comparison())),
         f"## Limits\n\n`unstable` and `drift` look at {watched}.\n\n{limits}",
     )
 
@@ -84,6 +86,14 @@ def _campaign() -> Iterator[list[str]]:
     for block in blocks:
         for code, message, hint in _made(block):
             yield [f"`{code}`", message, hint]
+
+
+def _comparison() -> Iterator[list[str]]:
+    for rule in (caveats.pair_caveats, caveats.caveats):
+        blocks = [node for node in ast.walk(tree_of(rule)) if isinstance(node, ast.For | ast.If)]
+        for block in blocks:
+            for code, message, hint in _made(block):
+                yield [f"`{code}`", message, hint]
 
 
 def _made(scope: ast.AST) -> Iterator[tuple[str, str, str]]:
@@ -203,7 +213,7 @@ def features_page() -> str:
         "## Keys of the campaign file\n\n"
         + table(["where", "what is not there"], [[f"`{where}`", what] for where, what in _refused()]),
         "## Not in the file at all\n\n"
-        "These have no command yet: comparing two campaigns, exporting to Parquet or OpenMetrics, a wizard, "
+        "These have no command yet: exporting to Parquet or OpenMetrics, a wizard, "
         "schedules, a web interface, agents on other machines.",
     )
 

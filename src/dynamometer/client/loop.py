@@ -19,6 +19,7 @@ from dynamometer.client.exchange import End, Request
 from dynamometer.client.framing import Framing, MalformedError
 from dynamometer.client.stamps import ANCILLARY_BYTES, Address, open_socket
 from dynamometer.client.timer import Timer
+from dynamometer.client.tls import Tls, TlsError
 from dynamometer.load.arrivals import Pace
 from dynamometer.load.stops import Progress
 
@@ -31,7 +32,8 @@ PAUSE_READS = 64
 NEVER_NS = 2**62
 NICE = -10
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
-_DROPPED: frozenset[End] = frozenset({"refused", "reset", "closed"})
+_UNREACHED: frozenset[End] = frozenset({"refused", "insecure"})
+_DROPPED: frozenset[End] = _UNREACHED | {"reset", "closed"}
 
 
 class Stop(Protocol):
@@ -82,10 +84,11 @@ class RawExchange:
 class _Slot:
     """One of the requests in flight, and the connection it uses again and again."""
 
-    __slots__ = ("connected", "exchange", "framing", "mask", "resume_ns", "sock", "stale", "unsent")
+    __slots__ = ("connected", "exchange", "framing", "mask", "resume_ns", "sock", "stale", "tls", "unsent")
 
     def __init__(self) -> None:
         self.sock: socket.socket | None = None
+        self.tls: Tls | None = None
         self.mask = 0
         self.connected = False
         self.stale = False  # the connection is older than the request: the server may have closed it unseen
@@ -117,6 +120,7 @@ class Loop:
         slots: int,
         connect: int,
         stamped: bool,
+        tls: Callable[[], Tls] | None,
     ) -> None:
         self._family, self._address = address
         self._requests = requests
@@ -126,6 +130,7 @@ class Loop:
         self._stop = stop
         self._limits = limits
         self._stamped = stamped
+        self._tls = tls
         self._slots = [_Slot() for _ in range(slots)]
         self._by_fd: dict[int, _Slot] = {}
         self._free = deque(reversed(self._slots))
@@ -177,8 +182,8 @@ class Loop:
             self._connect(slot)
         until_ns = self._reached_ns + self._limits.unreachable_ns
         while time.monotonic_ns() < until_ns and any(slot.sock and not slot.connected for slot in self._slots):
-            for fd, _ in self._epoll.poll(0.05, len(self._slots)):
-                self._writable(self._by_fd[fd])
+            for fd, mask in self._epoll.poll(0.05, len(self._slots)):
+                self._serve(self._by_fd[fd], mask)
 
     def _drive(self) -> None:
         self._cpu_ns = time.thread_time_ns()
@@ -258,8 +263,8 @@ class Loop:
         self._tick(monotonic_ns())
 
     def _readable(self, slot: _Slot) -> None:
-        exchange, sock = slot.exchange, slot.sock
-        if exchange is None or sock is None:  # closed by the server between two requests
+        exchange, sock, tls = slot.exchange, slot.sock, slot.tls
+        if sock is None or (exchange is None and tls is None):  # closed by the server between two requests
             self._disconnect(slot)
             return
         try:
