@@ -95,8 +95,7 @@ def _takes(option: click.Option) -> str:
             words = (option.metavar or kind.name).lower()
     default = option.default
     shown = isinstance(default, (str, int, float)) or hasattr(default, "as_posix")
-    times = "; may be given several times" if option.multiple else ""
-    return f"{words}; default `{default}`" if shown and default != "" else words + times
+    return f"{words}; default `{default}`" if shown and default != "" else words
 
 
 def _range(least: float | None, most: float | None) -> str:

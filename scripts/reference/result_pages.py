@@ -14,6 +14,7 @@ from dynamometer.analysis import caveats, doubts, summarise
 from dynamometer.analysis.metrics import METRICS
 from dynamometer.analysis.metrics.base import NEEDED
 from dynamometer.domain import event, record
+from dynamometer.domain.calibration import CalibrationRef
 from dynamometer.domain.event import Event
 from dynamometer.domain.step import Step
 from dynamometer.engines import BUILT_IN
@@ -154,6 +155,7 @@ def _record_parts() -> list[tuple[str, type[BaseModel]]]:
         ("model", record.ModelFacts),
         ("host", record.HostFacts),
         ("client", record.ClientHealth),
+        ("calibration", CalibrationRef),
         ("readings[]", record.Reading),
     ]
 
