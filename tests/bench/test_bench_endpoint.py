@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.tls_engine import certified, serving_tls
 
 from dynamometer.cli import main
 from dynamometer.engines.fake import FakeOptions, serving
@@ -188,3 +189,28 @@ def test_addresses(url: str, host: str, port: int, prefix: str) -> None:
 def test_wrong_addresses(url: str) -> None:
     with pytest.raises(UsageError):
         server_of(url)
+
+
+def test_over_tls_from_end_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    certificate, authority = certified(tmp_path, "localhost")
+    with serving_tls(FAST, certificate) as endpoint:
+        url = f"https://localhost:{endpoint.port}"
+        monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+        assert main(["bench", url, *SMALL]) == 8
+        assert f"cannot reach {url}: the certificate is not trusted: " in capsys.readouterr().err
+        assert main(["bench", url, *SMALL, "--model", "fake"]) == 4
+        assert "no request was answered whole: the certificate is not trusted: " in capsys.readouterr().err
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        assert main(["bench", url, *SMALL]) == 0
+        assert "arrival stamps come from user space" in capsys.readouterr().out
+        assert main(["bench", url, *SMALL, "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["provenance"]["clocks"] == ["user arrival stamps"]
+
+
+def test_https_at_a_server_without_tls_is_8(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(FAST) as endpoint:
+        assert main(["bench", f"https://127.0.0.1:{endpoint.port}", *SMALL]) == 8
+    assert "cannot reach https://127.0.0.1:" in capsys.readouterr().err

@@ -72,6 +72,9 @@ def command(
         return
     wiring.check_runnable(prepared.plan)
     manner = Manner(quiet, as_json, colour, no_input, yes, retry_failed)
+    if not quiet:
+        for note in prepared.resolved.notes:
+            click.echo(f"does not count here: {note}", err=True)
     _confirm(prepared, manner)
     words = ["dyno", "campaign", "run", file, "--resume", *(["--cycles", str(cycles)] if cycles else [])]
     folder = _folder(prepared, resume, campaign_id, quiet=quiet or as_json)

@@ -38,6 +38,10 @@ def plan_lines(plan: Plan, resolved: Resolved, *, everything: bool = False) -> I
         yield f"  … and {len(plan.experiments) - len(shown)} more (--all shows them)"
     yield from _section("left out", [(item.name, item.reason, item.count) for item in plan.excluded])
     yield from _section("warnings", [(item.name, item.reason, item.count) for item in plan.warnings])
+    if resolved.notes:
+        yield ""
+        yield "does not count here:"
+        yield from (f"  {note}" for note in resolved.notes)
     if plan.unavailable:
         yield ""
         yield "not available yet (run refuses these):"

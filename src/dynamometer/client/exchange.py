@@ -7,10 +7,13 @@ from typing import Literal
 
 from dynamometer.domain.record import ClientHealth, Window
 
-End = Literal["complete", "closed", "reset", "refused", "malformed", "timeout", "oversize", "stopped", "unsent"]
+End = Literal[
+    "complete", "closed", "reset", "refused", "insecure", "malformed", "timeout", "oversize", "stopped", "unsent"
+]
 """How an exchange ended. complete: the framing says so. closed: the server closed the connection. reset: it was
-reset. refused: no connection. malformed: not HTTP. timeout: its time was up. oversize: more bytes than allowed.
-stopped: the whole measurement was told to stop. unsent: it was due while too many were in flight, until the end."""
+reset. refused: no connection. insecure: a connection, but no TLS on it: the certificate is not trusted, or there is
+none. malformed: not HTTP. timeout: its time was up. oversize: more bytes than allowed. stopped: the whole measurement
+was told to stop. unsent: it was due while too many were in flight, until the end."""
 
 
 @dataclass(frozen=True, slots=True)

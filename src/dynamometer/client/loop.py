@@ -31,6 +31,7 @@ PAUSE_READS = 64
 """Reads of an open loop between two looks at what is due: a crowd of answers must not delay what is to be sent."""
 NEVER_NS = 2**62
 NICE = -10
+CLOSED = "connection closed by the server"
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _UNREACHED: frozenset[End] = frozenset({"refused", "insecure"})
 _DROPPED: frozenset[End] = _UNREACHED | {"reset", "closed"}
@@ -96,6 +97,10 @@ class _Slot:
         self.framing = Framing()
         self.unsent = memoryview(b"")
         self.resume_ns: int | None = None
+
+    def takes_another(self) -> bool:
+        """Whether the connection can be used for the next request after a complete answer."""
+        return self.framing.keep_alive and not self.unsent and not (self.tls is not None and self.tls.closed)
 
 
 class Loop:
@@ -182,8 +187,9 @@ class Loop:
             self._connect(slot)
         until_ns = self._reached_ns + self._limits.unreachable_ns
         while time.monotonic_ns() < until_ns and any(slot.sock and not slot.connected for slot in self._slots):
-            for fd, mask in self._epoll.poll(0.05, len(self._slots)):
-                self._serve(self._by_fd[fd], mask)
+            for fd, _ in self._epoll.poll(0.05, len(self._slots)):
+                slot = self._by_fd[fd]
+                (self._readable if slot.connected else self._writable)(slot)
 
     def _drive(self) -> None:
         self._cpu_ns = time.thread_time_ns()
@@ -275,9 +281,14 @@ class Loop:
             self._lost(slot, "reset", str(error))
             return
         if not data:
-            self._lost(slot, "closed", "connection closed by the server")
+            self._lost(slot, "closed", CLOSED)
             return
-        exchange.reads.append((self._wake, time.monotonic_ns(), ancillary[0][2] if ancillary else b"", data))
+        read_ns = time.monotonic_ns()
+        if tls is not None:
+            data = self._decrypted(slot, tls, data)
+        if exchange is None or not data:
+            return
+        exchange.reads.append((self._wake, read_ns, ancillary[0][2] if ancillary else b"", data))
         self.reads += 1
         exchange.size += len(data)
         try:
@@ -285,40 +296,88 @@ class Loop:
                 self._finish(slot, "complete")
             elif exchange.size > self._limits.response_bytes:
                 self._finish(slot, "oversize", f"more than {self._limits.response_bytes} bytes")
+            elif tls is not None and tls.closed:
+                self._lost(slot, "closed", CLOSED)
         except MalformedError as error:
             self._finish(slot, "malformed", str(error))
 
+    def _decrypted(self, slot: _Slot, tls: Tls, data: bytes) -> bytes:
+        """The text of what came; nothing when it holds none, or when the connection is of no more use."""
+        try:
+            text = tls.decrypt(data)
+        except TlsError as error:
+            self._lost(slot, "reset", str(error))
+            return b""
+        if tls.closed and not text:
+            self._lost(slot, "closed", CLOSED)
+        elif text and slot.exchange is None:
+            self._disconnect(slot)
+        return text
+
     def _writable(self, slot: _Slot) -> None:
-        if slot.sock is None:
+        sock, exchange = slot.sock, slot.exchange
+        if sock is None:
             return
-        if not slot.connected:
-            error = slot.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if error:
-                self._lost(slot, "refused", os.strerror(error))
-                return
+        if slot.connected:
+            if exchange is not None:
+                self._write(slot, sock, exchange)
+        elif self._stands(slot, sock):
             slot.connected = True
             self.connections += 1
             self._reached_ns = time.monotonic_ns()
-        if slot.exchange is None:
-            self._watch(slot, slot.sock, _IN)
-        else:
-            self._write(slot, slot.sock, slot.exchange)
+            if exchange is None:
+                self._watch(slot, sock, _IN)
+            else:
+                self._hand_over(slot, sock, exchange)
+
+    def _stands(self, slot: _Slot, sock: socket.socket) -> bool:
+        """Whether the connection can be used from now on."""
+        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            self._lost(slot, "refused", os.strerror(error))
+            return False
+        return slot.tls is None or self._shaken(slot, sock, slot.tls)
+
+    def _shaken(self, slot: _Slot, sock: socket.socket, tls: Tls) -> bool:
+        """Go on with the handshake; True when it is done."""
+        try:
+            try:
+                agreed = tls.shake(_received(sock))
+            finally:  # also of a handshake that failed: the server is told why
+                slot.unsent = memoryview(slot.unsent.tobytes() + tls.outgoing())
+                self._send(slot, sock)
+        except (TlsError, OSError) as error:
+            self._lost(slot, "insecure", str(error))
+            return False
+        return agreed and not slot.unsent
+
+    def _hand_over(self, slot: _Slot, sock: socket.socket, exchange: RawExchange) -> None:
+        payload = exchange.request.payload
+        try:
+            slot.unsent = memoryview(payload if slot.tls is None else slot.tls.encrypt(payload))
+        except TlsError as error:
+            self._lost(slot, "reset", str(error))
+            return
+        self._write(slot, sock, exchange)
 
     def _write(self, slot: _Slot, sock: socket.socket, exchange: RawExchange) -> None:
         sent_ns = time.monotonic_ns()
         try:
-            sent = sock.send(slot.unsent)
-        except BlockingIOError:
-            sent = 0
+            self._send(slot, sock)
         except OSError as error:
             self._lost(slot, "reset", str(error))
             return
-        slot.unsent = slot.unsent[sent:]
-        if slot.unsent:
-            self._watch(slot, sock, _IN | _OUT)
-        else:
+        if not slot.unsent:
             exchange.sent_ns = sent_ns
-            self._watch(slot, sock, _IN)
+
+    def _send(self, slot: _Slot, sock: socket.socket) -> None:
+        """Hand over what the kernel takes. Raises OSError."""
+        try:
+            sent = sock.send(slot.unsent)
+        except BlockingIOError:
+            sent = 0
+        slot.unsent = slot.unsent[sent:]
+        self._watch(slot, sock, _IN | _OUT if slot.unsent else _IN)
 
     def _watch(self, slot: _Slot, sock: socket.socket, mask: int) -> None:
         if slot.mask != mask:
@@ -342,15 +401,15 @@ class Loop:
 
     def _begin(self, slot: _Slot, exchange: RawExchange) -> None:
         slot.framing = Framing()
-        slot.unsent = memoryview(exchange.request.payload)
         if slot.sock is None:
             self._connect(slot)
         elif slot.connected:
-            self._write(slot, slot.sock, exchange)
+            self._hand_over(slot, slot.sock, exchange)
 
     def _connect(self, slot: _Slot) -> None:
         slot.sock = open_socket(self._family, stamped=self._stamped)
-        slot.connected = False
+        slot.tls = None if self._tls is None else self._tls()
+        slot.connected, slot.unsent = False, memoryview(b"")
         error = slot.sock.connect_ex(self._address)
         self._by_fd[slot.sock.fileno()] = slot
         slot.mask = _OUT
@@ -363,7 +422,7 @@ class Loop:
             del self._by_fd[slot.sock.fileno()]
             self._epoll.unregister(slot.sock)
             slot.sock.close()
-        slot.sock, slot.connected = None, False
+        slot.sock, slot.tls, slot.connected = None, None, False
 
     def _lost(self, slot: _Slot, end: End, detail: str) -> None:
         """The connection is gone. A request that a stale one swallowed unanswered is sent once more on a new one."""
@@ -387,12 +446,12 @@ class Loop:
         exchange.end, exchange.detail, exchange.ended_ns = end, detail, now
         slot.exchange = None
         self._in_flight -= 1
-        if end != "complete" or not slot.framing.keep_alive:
+        if end != "complete" or not slot.takes_another():
             self._disconnect(slot)
         answered = end == "complete" and slot.framing.status == 200
         if answered:
             self._latencies.append(now - exchange.sent_ns)
-        if end == "refused" and now - self._reached_ns > self._limits.unreachable_ns:
+        if end in _UNREACHED and now - self._reached_ns > self._limits.unreachable_ns:
             self._give_up(f"no connection for {self._limits.unreachable_ns / 1e9:g} s: {detail}")
         if self._open:
             self._set_free(slot, now)
@@ -436,6 +495,17 @@ class Loop:
             self._disconnect(slot)
         self._timer.close()
         self._epoll.close()
+
+
+def _received(sock: socket.socket) -> bytes:
+    """What has come of a handshake; empty when nothing has. Raises OSError, also when the server hung up."""
+    try:
+        data = sock.recv(READ_BYTES)
+    except BlockingIOError:
+        return b""
+    if not data:
+        raise ConnectionResetError("connection closed by the server during the TLS handshake")
+    return data
 
 
 @contextmanager

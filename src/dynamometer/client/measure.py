@@ -8,6 +8,7 @@ from dynamometer.client.clock import Arrivals, Converter
 from dynamometer.client.exchange import Exchange, Piece, Request, Traffic
 from dynamometer.client.loop import Limits, Loop, RawExchange, Stop
 from dynamometer.client.stamps import KernelStamps, make_room, resolve
+from dynamometer.client.tls import secured
 from dynamometer.domain.record import ClientHealth, Window
 from dynamometer.domain.units import NS_PER_S
 from dynamometer.load.arrivals import Pace, closed
@@ -30,6 +31,7 @@ def measure(
     on_open: Callable[[], None] = nothing,
     on_close: Callable[[], None] = nothing,
     kernel_stamps: bool = True,
+    tls: bool = False,
 ) -> Traffic:
     """Closed loop with ``slots`` requests in flight: the next one is sent when one ends. A ``pace`` says otherwise.
 
@@ -40,11 +42,12 @@ def measure(
     is an exchange that ends ``unsent``.
     ``connect`` connections are opened ahead, all when left out. ``on_open`` is called when they stand, right before
     the first send, ``on_close`` at the window's end. ``kernel_stamps=False`` stamps in user space even where the kernel
-    would. Raises OSError when the host has no address, PreconditionError when so many connections cannot be had.
+    would; ``tls`` always does so: a record may span segments, and no calibration tells what kernel stamps are worth
+    then. Raises OSError when the host has no address, PreconditionError when so many connections cannot be had.
     """
     make_room(slots)
     address = resolve(host, port)
-    stamps = KernelStamps() if kernel_stamps else None
+    stamps = KernelStamps() if kernel_stamps and not tls else None
     stamped = stamps is not None and stamps.available
     try:
         loop = Loop(
@@ -56,6 +59,7 @@ def measure(
             slots=slots,
             connect=slots if connect is None else min(slots, connect),
             stamped=stamped,
+            tls=secured(host) if tls else None,
         )
         loop.run(on_open, on_close)
     finally:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from dynamometer.client.tls import reason
 from dynamometer.domain.ident import text_hash
 from dynamometer.domain.record import EngineFacts, ModelFacts, Reading, Record, Sample
 from dynamometer.domain.step import Step
@@ -107,6 +108,9 @@ def _get(server: Server, path: str, key: SecretStr | None) -> tuple[int, bytes]:
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.read(MOST_BYTES)
+    except ssl.SSLError as error:
+        hint = "SSL_CERT_FILE=FILE names authorities to trust; a server without TLS is at http://"
+        raise PreconditionError(f"cannot reach {server.url}: {reason(error)}", hint) from error
     except (OSError, http.client.HTTPException) as error:
         raise PreconditionError(f"cannot reach {server.url}: {error}", hint="is the server running?") from error
     finally:

@@ -167,6 +167,7 @@ class _Course:
             limits=self._limits,
             on_open=on_open,
             on_close=on_close,
+            tls=self._endpoint.tls,
         )
         samples = (
             decode(

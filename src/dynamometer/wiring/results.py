@@ -1,0 +1,108 @@
+"""Records become summaries and comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dynamometer import __version__
+from dynamometer.analysis.compare import Terms, compare
+from dynamometer.analysis.match import Matched, across, select, within
+from dynamometer.analysis.measure import RunMetrics, measure
+from dynamometer.analysis.summarise import Analysed, analyse
+from dynamometer.domain.comparison import Comparison
+from dynamometer.domain.record import Record
+from dynamometer.domain.summary import Summary
+from dynamometer.errors import DynoError, NotFoundError, UsageError
+from dynamometer.store import open as campaigns
+from dynamometer.store.records import read_record, read_samples
+from dynamometer.wiring.owning import find_campaign
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What the records of a campaign say, and the records that do not read."""
+
+    analysed: Analysed
+    damaged: tuple[str, ...]
+
+    @property
+    def summary(self) -> Summary:
+        """What reports print."""
+        return self.analysed.summary
+
+
+def summary_of(root: Path, interval_method: str | None = None) -> Results:
+    """Read a campaign's records, also while it runs, and compute its summary."""
+    opened = campaigns.read(root)
+    records: dict[str, Record] = {}
+    metrics: dict[str, RunMetrics] = {}
+    damaged = []
+    for run_id, run in opened.status.runs.items():
+        if run.state != "completed" or run.record is None or run_id not in opened.plan.by_run_id:
+            continue
+        path = root / run.record
+        try:
+            found = read_record(path)
+            if found.sha256 != run.record_sha256:
+                damaged.append(f"{path}: it was changed after it was written")
+                continue
+            records[run_id] = found.record
+            metrics[run_id] = measure(found.record, read_samples(path.parent / found.record.samples_file))
+        except DynoError as error:
+            damaged.append(error.message)
+    analysed = analyse(
+        opened.plan, opened.status, records, metrics, version=__version__, interval_method=interval_method
+    )
+    return Results(analysed, tuple(damaged))
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A comparison, and the records of both sides that do not read."""
+
+    comparison: Comparison
+    damaged: tuple[str, ...]
+
+
+def compare_campaigns(first: str, second: str | None, by: str | None, results: Path, terms: Terms) -> Compared:
+    """Rows of ``second`` against rows of ``first``, or rows of one campaign that differ in ``by`` alone.
+
+    A side is a campaign as ``find_campaign`` takes it, or ``CAMPAIGN:ROW`` (see ``analysis.match.select``). Raises
+    UsageError when nothing belongs together, NotFoundError for an unknown campaign or row.
+    """
+    root_a, row_a = _campaign_and_row(first, results)
+    a = summary_of(root_a)
+    if second is None:
+        matched = _within_one(a.analysed, select(a.analysed, row_a), by)
+        return Compared(compare(a.analysed, a.analysed, matched, terms, version=__version__), a.damaged)
+    if by is not None:
+        raise UsageError("--by compares rows of one campaign, and two were given", hint="leave --by or the second out")
+    root_b, row_b = _campaign_and_row(second, results)
+    b = a if root_b.resolve() == root_a.resolve() else summary_of(root_b)
+    matched = across(a.analysed, select(a.analysed, row_a), b.analysed, select(b.analysed, row_b))
+    damaged = tuple(dict.fromkeys((*a.damaged, *b.damaged)))
+    return Compared(compare(a.analysed, b.analysed, matched, terms, version=__version__), damaged)
+
+
+def _within_one(campaign: Analysed, rows: Sequence[int], by: str | None) -> Matched:
+    if by is not None:
+        return within(campaign, rows, by)
+    if len(rows) == 2:
+        return Matched(((rows[0], rows[1]),))
+    raise UsageError(
+        f"{campaign.summary.campaign_id} has {len(rows)} rows: which are to be compared?",
+        hint="say what alone differs (--by engine, quant, load, or an option), or name two: ID:ROW ID:ROW",
+    )
+
+
+def _campaign_and_row(wanted: str, results: Path) -> tuple[Path, str | None]:
+    """The folder and the row of ``CAMPAIGN`` or ``CAMPAIGN:ROW``."""
+    name, colon, row = wanted.partition(":")
+    try:
+        return find_campaign(wanted, results), None
+    except NotFoundError:
+        if not colon:
+            raise
+    return find_campaign(name, results), row
