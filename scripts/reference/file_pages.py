@@ -290,8 +290,9 @@ def _suite_file() -> str:
     definitions = schema["$defs"]
     load = {key: each for key, each in definitions["Workload"]["properties"].items() if key not in FROM_CAMPAIGN}
     closed = (
-        "Closed loop only: `load` holds `concurrency`. The other mappings have the keys of the "
-        "[campaign file](campaign-file.md#workload)."
+        "`load` holds one of `concurrency`, `rate`, `trace` and `ramp`, and no lists. Unlike in a campaign, a trace or "
+        "a ramp ends after `requests`, 32 when left out, unless `duration_s` is given. The other mappings have the "
+        "keys of the [campaign file](campaign-file.md#workload)."
     )
     return "\n\n".join(
         [

@@ -208,9 +208,3 @@ def test_over_tls_from_end_to_end(
         assert main(["bench", url, *SMALL, "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)
     assert summary["provenance"]["clocks"] == ["user arrival stamps"]
-
-
-def test_https_at_a_server_without_tls_is_8(capsys: pytest.CaptureFixture[str]) -> None:
-    with serving(FAST) as endpoint:
-        assert main(["bench", f"https://127.0.0.1:{endpoint.port}", *SMALL]) == 8
-    assert "cannot reach https://127.0.0.1:" in capsys.readouterr().err

@@ -15,7 +15,6 @@ import yaml
 from pydantic import BaseModel
 from tests.lab import Lab
 
-from dynamometer import wiring
 from dynamometer.campaign.stop import StopRequest
 from dynamometer.cli.app import main
 from dynamometer.domain.campaign import Campaign
@@ -23,7 +22,8 @@ from dynamometer.domain.failure import Failure
 from dynamometer.domain.step import Step
 from dynamometer.errors import CampaignError, NotFoundError, PreconditionError
 from dynamometer.executors.simulated import SimulatedExecutor
-from dynamometer.wiring import Hooks
+from dynamometer.wiring import owning, planning
+from dynamometer.wiring.owning import Hooks
 
 MATRIX: dict[str, Any] = {
     "name": "base",
@@ -226,7 +226,7 @@ def told(lab: Lab, data: dict[str, Any]) -> object:
     (lab.cwd / "one.yaml").write_text("engine: fake\nmodel: tiny\n")
     (lab.cwd / "two.yaml").write_text("engine: fake\nmodel: tiny\nmax_output_tokens: 5\n")
     try:
-        plan = wiring.prepare(str(path)).plan
+        plan = planning.prepare(str(path)).plan
     except (CampaignError, NotFoundError, PreconditionError) as error:
         return error.message
     experiments = [experiment.model_dump() for experiment in plan.experiments]
@@ -289,9 +289,9 @@ def steps_of(lab: Lab, data: dict[str, Any], fails: Failure | None = None) -> li
         return fails
 
     told(lab, {**data, "execution": {**data["execution"], "mode": "auto"}})
-    prepared = wiring.prepare("base.yaml")
+    prepared = planning.prepare("base.yaml")
     stop = StopRequest()
-    wiring.run(prepared, wiring.new_campaign(prepared), Hooks(stop=stop, executor=SimulatedExecutor(fails=see)))
+    owning.run(prepared, owning.new_campaign(prepared), Hooks(stop=stop, executor=SimulatedExecutor(fails=see)))
     stop.close()
     return seen
 

@@ -8,7 +8,7 @@ import ssl
 import statistics
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
@@ -162,8 +162,9 @@ def test_a_certificate_of_another_name(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_server_without_tls(certificate: Path) -> None:
     def behave(connection: socket.socket) -> None:
         connection.recv(65_536)
-        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-        connection.recv(65_536)
+        with suppress(ConnectionError):  # the client leaves as soon as it sees that this is no TLS
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            connection.recv(65_536)
 
     with server(behave) as endpoint:
         _, (sample,) = send(endpoint)
@@ -210,11 +211,11 @@ def test_a_large_request_goes_out_whole(certificate: Path) -> None:
 
 def test_a_body_that_ends_when_the_server_says_that_no_more_comes(certificate: Path) -> None:
     def behave(connection: socket.socket) -> None:
-        secured = secure(connection, certificate)
-        read_request(secured)
-        secured.sendall(HEAD + b"\r\n" + ANSWER)
-        with pytest.raises(OSError, match=""):
-            secured.unwrap()  # waits for our end of the connection, which is closed without a word
+        with secure(connection, certificate) as secured:
+            read_request(secured)
+            secured.sendall(HEAD + b"\r\n" + ANSWER)
+            with suppress(ssl.SSLError, ConnectionError):  # waits for our end, which is closed without a word
+                secured.unwrap()
 
     with server(behave) as endpoint:
         _, samples = send(endpoint, 2, streaming=False)
@@ -300,7 +301,7 @@ def test_what_was_changed_on_the_way_is_refused() -> None:
     far.write(b"true")
     wire = bytearray(outgoing.read())
     wire[-1] ^= 1
-    with pytest.raises(TlsError, match="TLS failed: .*mac"):
+    with pytest.raises(TlsError, match=r"TLS failed: .*mac"):
         near.decrypt(bytes(wire))
 
 

@@ -16,7 +16,6 @@ import click
 import pytest
 import yaml
 
-from dynamometer import wiring
 from dynamometer.analysis import caveats, doubts, summarise
 from dynamometer.analysis.metrics import METRICS
 from dynamometer.cli.app import dyno
@@ -30,6 +29,7 @@ from dynamometer.spec.layers import ENVIRONMENT_PREFIX
 from dynamometer.spec.parse import parse, parse_experiment
 from dynamometer.spec.schema import json_schema
 from dynamometer.spec.suites import parse_suite
+from dynamometer.wiring import folders, planning
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -170,7 +170,7 @@ def fenced(language: str) -> list[tuple[str, str]]:
 
 def packaged_suites() -> dict[str, Suite]:
     """Without suites of the user: DYNO_HOME is an empty folder."""
-    return wiring.suites()
+    return folders.suites()
 
 
 @pytest.mark.parametrize(("place", "text"), fenced("yaml campaign"))
@@ -200,7 +200,7 @@ def commands_shown() -> list[tuple[str, str]]:
     for page in PAGES:
         name, text = str(page.relative_to(ROOT)), page.read_text("utf-8")
         blocks = re.findall(r"^```(?:console|bash)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-        lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+        lines = [line.removeprefix("$ ") for block in blocks for line in block.replace("\\\n", " ").splitlines()]
         lines += re.findall(r"`(dyno [a-z][^`\n]*)`", text)
         found += [(name, line) for line in lines if line.startswith("dyno ")]
     return list(dict.fromkeys(found))
@@ -256,7 +256,7 @@ EXAMPLES = sorted((ROOT / "examples" / "campaigns").glob("*.yaml"))
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_example_campaigns_can_be_run(path: Path) -> None:
-    plan = wiring.prepare(str(path)).plan
+    plan = planning.prepare(str(path)).plan
     assert plan.runs
     assert not plan.unavailable
     assert not plan.excluded
@@ -264,7 +264,7 @@ def test_example_campaigns_can_be_run(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples" / "experiments").glob("*.yaml")), ids=lambda path: path.name)
 def test_example_experiments_can_be_run(path: Path) -> None:
-    plan = wiring.prepare_experiment(str(path)).plan
+    plan = planning.prepare_experiment(str(path)).plan
     assert (len(plan.runs), plan.unavailable, plan.excluded) == (1, (), ())
 
 

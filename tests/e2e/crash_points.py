@@ -16,11 +16,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
 
-from dynamometer import wiring
 from dynamometer.campaign.stop import StopRequest
 from dynamometer.errors import DynoError
 from dynamometer.store.layout import CampaignFolder
-from dynamometer.wiring import Hooks
+from dynamometer.wiring import owning, planning
+from dynamometer.wiring.owning import Hooks
 
 NOT_REACHED = 99
 CALLS = ("write", "fsync", "fdatasync", "replace", "mkdir")
@@ -56,11 +56,11 @@ def fail_at(nth: int, mode: str) -> Callable[[], bool]:
 def session(file: str) -> int:
     """What ``campaign run FILE --resume`` does, without words: 0 when all is done, 8 for an error that was told."""
     try:
-        prepared = wiring.prepare(file)
-        found = wiring.resumable(prepared)
-        folder = CampaignFolder(found) if found else wiring.new_campaign(prepared)
+        prepared = planning.prepare(file)
+        found = owning.resumable(prepared)
+        folder = CampaignFolder(found) if found else owning.new_campaign(prepared)
         stop = StopRequest()
-        wiring.run(prepared, folder, Hooks(stop=stop))
+        owning.run(prepared, folder, Hooks(stop=stop))
         stop.close()
     except DynoError as error:
         return error.exit_code

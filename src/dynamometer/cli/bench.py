@@ -10,13 +10,13 @@ from typing import get_args
 import click
 from pydantic import SecretStr, ValidationError
 
-from dynamometer import wiring
-from dynamometer.cli.options import colour_option, json_option, print_json, quiet_option, write_output
-from dynamometer.cli.results import print_report
+from dynamometer.cli.lazy import load
+from dynamometer.cli.options import colour_option, json_option, quiet_option, write_output
 from dynamometer.domain.experiment import Load, Slo, Warmup, Workload
 from dynamometer.domain.units import parse_duration
 from dynamometer.domain.wire import Api
 from dynamometer.errors import Interrupted, PreconditionError, RunsFailed, UsageError
+from dynamometer.wiring import benching, source
 from dynamometer.worker.bench import Benched, bench, endpoint_of, find_model, server_of
 
 SWEEP_TO = 64
@@ -118,26 +118,22 @@ def command(
     loads = [_load(settings) for settings in _loads(concurrency, rate, arrivals, sweep=sweep)]
     model = model or find_model(server, api, key)
     endpoint = endpoint_of(server, api, model, key, ignore_eos=ignore_eos)
-    plan = wiring.bench_plan(server.url, model, [base.model_copy(update={"load": load}) for load in loads], cycles)
+    plan = benching.bench_plan(server.url, model, [base.model_copy(update={"load": load}) for load in loads], cycles)
     prompts = _text(dataset) if dataset not in ("builtin", "synthetic") else None
     found: dict[str, Benched] = {}
     stopped = False
     try:
         for run_id, run in plan.by_run_id.items():
-            step = wiring.bench_step(plan, run_id, run, _seconds("--timeout", timeout))
+            step = benching.bench_step(plan, run_id, run, _seconds("--timeout", timeout))
             found[run_id] = bench(step, endpoint, server, prompts_text=prompts, trace_text=None)
             if not quiet and not as_json:
                 click.echo(_line(plan.experiment_of(run).name, run.cycle, cycles, found[run_id]), err=True)
     except KeyboardInterrupt:
         stopped = True
-    results = wiring.bench_results(plan, found)
     if save is not None:
         lines = (sample.model_dump_json(exclude_defaults=True) for one in found.values() for sample in one.samples)
         write_output("".join(f"{line}\n" for line in lines), save, force=force)
-    if as_json:
-        print_json(results.summary.model_dump(mode="json"))
-    else:
-        print_report(results, colour)
+    load("dynamometer.cli.bench_report:report")(plan, found, as_json=as_json, colour=colour)
     if stopped:
         raise Interrupted(f"stopped after {len(found)} of {len(plan.runs)} runs")
     if failed := [one.problem for one in found.values() if one.problem]:
@@ -210,7 +206,7 @@ def _key(variable: str | None) -> SecretStr | None:
 
 
 def _text(path: str) -> str:
-    return wiring.read_source(path)[0].decode("utf-8", "replace")
+    return source.read_source(path)[0].decode("utf-8", "replace")
 
 
 def _line(name: str, cycle: int, cycles: int, one: Benched) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from dynamometer import wiring
 from dynamometer.analysis.compare import Terms, chosen_metrics
 from dynamometer.analysis.gate import parse_gate
 from dynamometer.analysis.likeness import CAN_ALLOW
@@ -19,6 +18,7 @@ from dynamometer.report import FORMAT_NAMES
 from dynamometer.report.comparison import text
 from dynamometer.report.comparison.formats import FORMATS
 from dynamometer.report.comparison.words import how_to_allow
+from dynamometer.wiring import reading
 
 _PER_CENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 
@@ -97,7 +97,7 @@ def command(
     )
     if strict and not fail_on:
         raise UsageError("--strict is about limits, and there is none", hint="add --fail-on 'ttft_ms>+5%'")
-    compared = wiring.compare_campaigns(a, b, by, results_dir, terms)
+    compared = reading.compare_campaigns(a, b, by, results_dir, terms)
     form = "json" if as_json else form
     if form == "text" and output == "-":
         width = shutil.get_terminal_size((100, 24)).columns

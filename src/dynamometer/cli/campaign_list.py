@@ -11,7 +11,7 @@ from dynamometer.errors import DynoError
 from dynamometer.store import open as campaigns
 from dynamometer.store.index import Index
 from dynamometer.store.layout import is_campaign
-from dynamometer.wiring import home
+from dynamometer.wiring.folders import home
 
 Row = dict[str, str | int | None]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from dynamometer import wiring
 from dynamometer.cli.options import results_option
 from dynamometer.store.repair import repair
+from dynamometer.wiring import owning
 
 
 @click.command("repair")
@@ -20,7 +20,7 @@ def command(campaign_id: str, results_dir: Path) -> None:
     The damaged journal is put aside, not deleted. The good lines before the damage are kept, and runs after it whose
     records hold up are entered again. Then dyno campaign run FILE --resume goes on.
     """
-    outcome = repair(wiring.find_campaign(campaign_id, results_dir))
+    outcome = repair(owning.find_campaign(campaign_id, results_dir))
     if outcome is None:
         click.echo("the journal is whole; nothing was changed")
         return

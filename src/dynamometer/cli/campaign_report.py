@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from dynamometer import wiring
 from dynamometer.cli.options import colour_option, json_option, results_option, write_output
 from dynamometer.cli.results import print_report
 from dynamometer.report import FORMAT_NAMES
 from dynamometer.report.formats import FORMATS
+from dynamometer.wiring import owning, reading
 
 
 @click.command("report")
@@ -47,8 +47,8 @@ def command(
     colour: str,
 ) -> None:
     """Print the results of a campaign: the newest one, or the one with this id. Works while it runs, too."""
-    root = wiring.find_campaign(campaign_id, results_dir) if campaign_id else wiring.newest_campaign(results_dir)
-    results = wiring.summary_of(root, None if interval == "auto" else interval)
+    root = owning.find_campaign(campaign_id, results_dir) if campaign_id else owning.newest_campaign(results_dir)
+    results = reading.summary_of(root, None if interval == "auto" else interval)
     form = "json" if as_json else form
     if form == "text" and output == "-":
         print_report(results, colour)

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from dynamometer import wiring
 from dynamometer.cli.options import (
     colour_option,
     interactive,
@@ -19,7 +18,8 @@ from dynamometer.cli.options import (
 from dynamometer.cli.plan_view import plan_document, plan_lines
 from dynamometer.cli.running import Manner, execute
 from dynamometer.store.layout import CampaignFolder
-from dynamometer.wiring import Prepared
+from dynamometer.wiring import owning, planning
+from dynamometer.wiring.planning import Prepared
 
 
 @click.command("run")
@@ -63,14 +63,14 @@ def command(
     or a power cut lose at most the run under way; --resume goes on, every run exactly once.
     """
     flags: dict[str, Any] = {} if cycles is None else {"cycles": cycles}
-    prepared = wiring.prepare(file, flags)
+    prepared = planning.prepare(file, flags)
     if dry_run or validate_only:
         if as_json:
             print_json(plan_document(prepared.plan, prepared.resolved))
         else:
             click.echo("\n".join(plan_lines(prepared.plan, prepared.resolved, everything=everything)))
         return
-    wiring.check_runnable(prepared.plan)
+    planning.check_runnable(prepared.plan)
     manner = Manner(quiet, as_json, colour, no_input, yes, retry_failed)
     if not quiet:
         for note in prepared.resolved.notes:
@@ -99,13 +99,13 @@ def _confirm(prepared: Prepared, manner: Manner) -> None:
 def _folder(prepared: Prepared, resume: bool, campaign_id: str | None, *, quiet: bool) -> CampaignFolder:
     """The folder to work in: a new one, or the one to go on with."""
     if campaign_id is not None:
-        root = wiring.find_campaign(campaign_id, prepared.results)
+        root = owning.find_campaign(campaign_id, prepared.results)
         return CampaignFolder(root)
-    found = wiring.resumable(prepared) if resume else None
+    found = owning.resumable(prepared) if resume else None
     if found is not None:
         return CampaignFolder(found)
     if resume and not quiet:
         click.echo(
             f"no campaign {prepared.campaign.name!r} under {prepared.results} to go on with; beginning one", err=True
         )
-    return wiring.new_campaign(prepared)
+    return owning.new_campaign(prepared)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from dynamometer import wiring
 from dynamometer.cli.options import json_option, print_json, results_option
 from dynamometer.spec.explain import canonical_yaml, origins_text
 from dynamometer.store.layout import CampaignFolder
+from dynamometer.wiring import owning, planning, source
 
 
 @click.command("show")
@@ -21,8 +21,8 @@ from dynamometer.store.layout import CampaignFolder
 @json_option
 def command(what: str, canonical: bool, full: bool, origins: bool, results_dir: Path, as_json: bool) -> None:
     """Print a campaign file, or the file of a campaign that ran, as written or in its canonical form."""
-    file = what if what == wiring.STDIN or Path(what).is_file() else _stored(what, results_dir)
-    prepared = wiring.prepare(file)
+    file = what if what == source.STDIN or Path(what).is_file() else _stored(what, results_dir)
+    prepared = planning.prepare(file)
     if as_json:
         print_json(prepared.campaign.model_dump(mode="json", exclude_defaults=not full))
     elif origins:
@@ -34,4 +34,4 @@ def command(what: str, canonical: bool, full: bool, origins: bool, results_dir: 
 
 
 def _stored(wanted: str, results_dir: Path) -> str:
-    return str(CampaignFolder(wiring.find_campaign(wanted, results_dir)).campaign)
+    return str(CampaignFolder(owning.find_campaign(wanted, results_dir)).campaign)

@@ -11,7 +11,7 @@ from dynamometer.domain.units import human_duration
 from dynamometer.store import open as campaigns
 from dynamometer.store.manifest import manifest
 from dynamometer.store.open import Opened
-from dynamometer.wiring import find_campaign, newest_campaign
+from dynamometer.wiring.owning import find_campaign, newest_campaign
 
 COLOURS = {"completed": "green", "failed": "red", "interrupted": "yellow", "stopped": "yellow", "running": "cyan"}
 SHOWN = 60

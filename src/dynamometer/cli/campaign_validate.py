@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from dynamometer import wiring
 from dynamometer.cli.options import json_option, print_json
 from dynamometer.cli.plan_view import plan_document, plan_lines
+from dynamometer.wiring import planning
 
 
 @click.command("validate")
@@ -20,7 +20,7 @@ def command(file: str, cycles: int | None, everything: bool, as_json: bool) -> N
     Ends with exit code 2 and every mistake with its line when the file is wrong. Features that this version does not
     have yet are listed; run refuses them.
     """
-    prepared = wiring.prepare(file, {} if cycles is None else {"cycles": cycles})
+    prepared = planning.prepare(file, {} if cycles is None else {"cycles": cycles})
     if as_json:
         print_json(plan_document(prepared.plan, prepared.resolved))
         return

@@ -8,7 +8,7 @@ import click
 
 from dynamometer.cli.options import write_output
 from dynamometer.spec.schema import json_schema
-from dynamometer.wiring import engines
+from dynamometer.wiring.folders import engines
 
 
 @click.command("schema")

@@ -22,7 +22,7 @@ from dynamometer.errors import DamageError
 from dynamometer.meters import rapl
 from dynamometer.sources import demo
 from dynamometer.store.calibrations import default_state, read_calibration
-from dynamometer.wiring import home
+from dynamometer.wiring.folders import home
 from dynamometer.worker.facts import host_facts
 
 

@@ -6,10 +6,10 @@ import shlex
 
 import click
 
-from dynamometer import wiring
 from dynamometer.cli.options import colour_option, json_option, no_input_option, print_json, quiet_option
 from dynamometer.cli.plan_view import plan_document, plan_lines
 from dynamometer.cli.running import Manner, execute
+from dynamometer.wiring import owning, planning
 
 
 @click.command("experiment")
@@ -21,12 +21,12 @@ from dynamometer.cli.running import Manner, execute
 @colour_option
 def command(file: str, dry_run: bool, quiet: bool, no_input: bool, yes: bool, as_json: bool, colour: str) -> None:
     """Run a file with a single experiment, once. Repetition, and with it intervals, belong to campaigns."""
-    prepared = wiring.prepare_experiment(file)
+    prepared = planning.prepare_experiment(file)
     if dry_run:
         if as_json:
             print_json(plan_document(prepared.plan, prepared.resolved))
         else:
             click.echo("\n".join(plan_lines(prepared.plan, prepared.resolved)))
         return
-    folder = wiring.new_campaign(prepared)
+    folder = owning.new_campaign(prepared)
     execute(prepared, folder, Manner(quiet, as_json, colour, no_input, yes), shlex.join(["dyno", "experiment", file]))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dynamometer.store.index import Index
-from dynamometer.wiring import home
+from dynamometer.wiring.folders import home
 
 
 @click.command("index")

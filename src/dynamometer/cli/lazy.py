@@ -9,6 +9,12 @@ from typing import Any, NamedTuple
 import click
 
 
+def load(target: str) -> Any:
+    """What ``module:attribute`` names, imported now."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
+
+
 class Lazy(NamedTuple):
     """Where a command lives and what ``--help`` says of it."""
 
@@ -38,8 +44,7 @@ class LazyGroup(click.Group):
         """Import the command."""
         if cmd_name not in self.lazy:
             return super().get_command(ctx, cmd_name)
-        module, _, attribute = self.lazy[cmd_name].target.partition(":")
-        command = getattr(import_module(module), attribute)
+        command = load(self.lazy[cmd_name].target)
         assert isinstance(command, click.Command), cmd_name
         return name_variables(command)
 

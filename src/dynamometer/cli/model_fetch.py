@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from dynamometer.sources import demo
-from dynamometer.wiring import home
+from dynamometer.wiring.folders import home
 
 
 @click.command("fetch")

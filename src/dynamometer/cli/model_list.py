@@ -7,7 +7,7 @@ import click
 from dynamometer.cli.options import json_option, print_json
 from dynamometer.domain.units import human_bytes
 from dynamometer.sources import demo
-from dynamometer.wiring import home
+from dynamometer.wiring.folders import home
 
 
 @click.command("list")

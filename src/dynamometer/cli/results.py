@@ -12,7 +12,7 @@ from dynamometer.domain.summary import Summary
 from dynamometer.report import html, text
 from dynamometer.store.files import write_whole
 from dynamometer.store.layout import CampaignFolder
-from dynamometer.wiring import Results
+from dynamometer.wiring.reading import Results
 
 
 def print_report(results: Results, colour: str) -> None:

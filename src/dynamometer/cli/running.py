@@ -9,7 +9,6 @@ from functools import partial
 import click
 from rich.console import Console
 
-from dynamometer import wiring
 from dynamometer.campaign.stop import listening
 from dynamometer.cli import readers
 from dynamometer.cli.display import Display, JsonLines, Log, Story
@@ -18,7 +17,9 @@ from dynamometer.cli.results import print_report, write_report_page
 from dynamometer.domain.event import Closed
 from dynamometer.errors import Interrupted, RunsFailed, Terminated
 from dynamometer.store.layout import CampaignFolder
-from dynamometer.wiring import Hooks, Prepared, Session
+from dynamometer.wiring import owning, reading
+from dynamometer.wiring.owning import Hooks, Session
+from dynamometer.wiring.planning import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def execute(prepared: Prepared, folder: CampaignFolder, manner: Manner, resume_w
             go_on=partial(_ask_go_on, manner),
             on_pause=lambda seconds: display.say(f"pause of {seconds:g} s"),
         )
-        session, closed = wiring.run(prepared, folder, hooks)
+        session, closed = owning.run(prepared, folder, hooks)
         number = stop.signal.name if stop.signal else None
     _finish(session, closed, number, manner, resume_words)
 
@@ -70,10 +71,10 @@ def _tell_what_came_before(display: Display, session: Session) -> None:
         display.say(f"{session.swept} processes that an earlier crash left behind were stopped")
 
 
-def _listeners(display: Display, manner: Manner, session: Session) -> list[wiring.Listener]:
+def _listeners(display: Display, manner: Manner, session: Session) -> list[owning.Listener]:
     durations = {run_id: run.duration_s for run_id, run in session.status.runs.items() if run.duration_s and run.record}
     make_story = partial(Story, session.prepared.plan, session.remaining, durations)
-    listeners: list[wiring.Listener] = [Log(session.folder.log, make_story()), display.listener(make_story())]
+    listeners: list[owning.Listener] = [Log(session.folder.log, make_story()), display.listener(make_story())]
     return [*listeners, JsonLines()] if manner.as_json else listeners
 
 
@@ -108,7 +109,7 @@ def _ask_go_on(manner: Manner, reason: str) -> bool:
 
 def _finish(session: Session, closed: Closed | None, number: str | None, manner: Manner, resume_words: str) -> None:
     root = session.folder.root
-    results = wiring.summary_of(root)
+    results = reading.summary_of(root)
     page = write_report_page(session.folder, results.summary)
     with readers.may_leave():
         if manner.as_json:

@@ -18,9 +18,6 @@ from dynamometer.sources.cache import default_cache
 from dynamometer.spec.suites import parse_suite
 from dynamometer.store.calibrations import default_state
 
-STDIN = "-"
-
-
 PROJECT_CONFIG = ".dyno-config.yaml"
 
 

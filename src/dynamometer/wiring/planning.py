@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from dynamometer.domain.campaign import Campaign
 from dynamometer.domain.plan import Facts, Plan, Suite
 from dynamometer.domain.variant import Offer, Variant
 from dynamometer.engines import ENGINES
-from dynamometer.errors import CampaignError, NotFoundError, PreconditionError, UsageError
+from dynamometer.errors import CampaignError, NotFoundError, PreconditionError
 from dynamometer.executors.base import Executor
 from dynamometer.executors.host import HostExecutor
 from dynamometer.executors.simulated import SimulatedExecutor
@@ -27,7 +26,8 @@ from dynamometer.sources import demo, hub_datasets, local
 from dynamometer.spec.layers import from_environment, parse_preferences
 from dynamometer.spec.parse import CampaignFile, ExperimentFile, campaign_from_experiment, parse, parse_experiment
 from dynamometer.spec.resolve import Resolved, config_references, merge, resolve
-from dynamometer.wiring.folders import PROJECT_CONFIG, STDIN, engines, home, suites
+from dynamometer.wiring.folders import PROJECT_CONFIG, engines, home, suites
+from dynamometer.wiring.source import read_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +50,6 @@ class Prepared:
     def results(self) -> Path:
         """Where campaign folders are made."""
         return Path(self.campaign.io.results_dir).expanduser()
-
-
-def read_source(source: str) -> tuple[bytes, Path]:
-    """Bytes of a file, or of standard input for ``-``, and the folder that relative paths in it start from."""
-    if source == STDIN:
-        return sys.stdin.buffer.read(), Path.cwd()
-    path = Path(source)
-    try:
-        return path.read_bytes(), path.resolve().parent
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFoundError(f"no file {source}") from error
-    except IsADirectoryError as error:
-        raise UsageError(f"{source} is a folder", hint="give a campaign file") from error
-    except OSError as error:
-        raise PreconditionError(f"cannot read {source}: {error.strerror}") from error
 
 
 def prepare(source: str, flags: Mapping[str, Any] | None = None) -> Prepared:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dynamometer import __version__
@@ -12,12 +14,16 @@ from dynamometer.analysis.match import Matched, across, select, within
 from dynamometer.analysis.measure import RunMetrics, measure
 from dynamometer.analysis.summarise import Analysed, analyse
 from dynamometer.domain.comparison import Comparison
+from dynamometer.domain.failure import Failure
+from dynamometer.domain.plan import Plan
 from dynamometer.domain.record import Record
+from dynamometer.domain.status import CampaignStatus, RunStatus
 from dynamometer.domain.summary import Summary
 from dynamometer.errors import DynoError, NotFoundError, UsageError
 from dynamometer.store import open as campaigns
 from dynamometer.store.records import read_record, read_samples
 from dynamometer.wiring.owning import find_campaign
+from dynamometer.worker.bench import Benched
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +112,26 @@ def _campaign_and_row(wanted: str, results: Path) -> tuple[Path, str | None]:
         if not colon:
             raise
     return find_campaign(name, results), row
+
+
+def bench_results(plan: Plan, found: Mapping[str, Benched]) -> Results:
+    """What a bench found, as a campaign's results are summarised."""
+    status = CampaignStatus(name=plan.campaign.name, planned=len(plan.runs), created=_now(), version=__version__)
+    records: dict[str, Record] = {}
+    metrics: dict[str, RunMetrics] = {}
+    for run_id, one in found.items():
+        if one.record is None:
+            failure = Failure(kind="runtime", message=one.problem or "nothing came")
+            status.runs[run_id] = RunStatus(state="failed", attempts=1, failures=1, failure=failure)
+        else:
+            status.runs[run_id] = RunStatus(state="completed", attempts=1)
+            records[run_id] = one.record
+            metrics[run_id] = measure(one.record, one.samples)
+    status.counts = dict(Counter(run.state for run in status.runs.values()))
+    ended = len(found) == len(plan.runs)
+    status.state = "interrupted" if not ended else "failed" if status.counts.get("failed") else "completed"
+    return Results(analyse(plan, status, records, metrics, version=__version__), ())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

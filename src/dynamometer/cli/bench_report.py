@@ -1,0 +1,20 @@
+"""The second half of ``dyno bench``, imported when the measuring is over: analysis is no company for a client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dynamometer.cli.options import print_json
+from dynamometer.cli.results import print_report
+from dynamometer.domain.plan import Plan
+from dynamometer.wiring.reading import bench_results
+from dynamometer.worker.bench import Benched
+
+
+def report(plan: Plan, found: Mapping[str, Benched], *, as_json: bool, colour: str) -> None:
+    """Print what was found, as a table or as one JSON document."""
+    results = bench_results(plan, found)
+    if as_json:
+        print_json(results.summary.model_dump(mode="json"))
+    else:
+        print_report(results, colour)
