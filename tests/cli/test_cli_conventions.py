@@ -247,7 +247,7 @@ def test_completion_and_the_index(here: Lab, capsys: pytest.CaptureFixture[str])
     index.unlink()
     capsys.readouterr()
     assert main(["index"]) == 0
-    assert capsys.readouterr().out.startswith("1 campaigns in ")
+    assert capsys.readouterr().out.startswith("1 campaign in ")
     assert main(["campaign", "list", "--results-dir", "/nowhere"]) == 0
     assert here.folder.root.name in capsys.readouterr().out
     index.write_bytes(b"this is no database, but it is long enough" * 9)

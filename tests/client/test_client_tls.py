@@ -82,8 +82,11 @@ def server(behave: Callable[[socket.socket], None]) -> Iterator[Endpoint]:
         thread.join(10)
 
 
-def secure(connection: socket.socket, certificate: Path) -> ssl.SSLSocket:
+def secure(
+    connection: socket.socket, certificate: Path, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+) -> ssl.SSLSocket:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = newest
     context.load_cert_chain(certificate)
     return context.wrap_socket(connection, server_side=True)
 
@@ -126,6 +129,32 @@ def test_connections_that_wait_for_their_request_survive_what_the_server_says_me
         traffic, samples = send(endpoint, 24, slots=8, connect=8)
     assert [(sample.error, sample.resent) for sample in samples] == [(None, False)] * 24
     assert traffic.connections == 8
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_either_version_of_tls_keeps_its_connection(certificate: Path, version: ssl.TLSVersion) -> None:
+    def behave(connection: socket.socket) -> None:
+        with secure(connection, certificate, version) as secured:
+            while read_request(secured):
+                secured.sendall(WHOLE)
+
+    with server(behave) as endpoint:
+        traffic, samples = send(endpoint, 5, streaming=False)
+    assert [(sample.error, sample.resent) for sample in samples] == [(None, False)] * 5
+    assert traffic.connections == 1
+
+
+def test_a_kept_connection_that_the_server_closed_unanswered_is_used_once_more_on_a_new_one(certificate: Path) -> None:
+    def behave(connection: socket.socket) -> None:
+        with secure(connection, certificate) as secured:
+            read_request(secured)
+            secured.sendall(WHOLE)
+            read_request(secured)  # swallowed: closed without a word
+
+    with server(behave) as endpoint:
+        traffic, samples = send(endpoint, 2, streaming=False)
+    assert [(sample.error, sample.resent) for sample in samples] == [(None, False), (None, True)]
+    assert traffic.connections == 2
 
 
 def test_an_authority_that_nobody_trusts(tmp_path: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:

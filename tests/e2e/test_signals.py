@@ -54,7 +54,7 @@ def test_a_second_signal_stops_at_once_an_engine_that_will_not_end(lab: Lab) -> 
     assert process.returncode == 130
     assert seconds_since(begin) < 4
     assert lab.events() == INTERRUPTED
-    assert "Go on with" in err
+    assert "state is saved; go on with: dyno campaign run" in err
     assert not lab.left_over()
 
 

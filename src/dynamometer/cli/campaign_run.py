@@ -10,7 +10,7 @@ import click
 from dynamometer.cli.options import (
     colour_option,
     interactive,
-    json_option,
+    json_events_option,
     no_input_option,
     print_json,
     quiet_option,
@@ -40,7 +40,7 @@ from dynamometer.wiring.planning import Prepared
 @click.option("--all", "everything", is_flag=True, help="With --dry-run: show every experiment.")
 @quiet_option
 @no_input_option
-@json_option
+@json_events_option
 @colour_option
 def command(
     file: str,
@@ -78,7 +78,8 @@ def command(
     _confirm(prepared, manner)
     words = ["dyno", "campaign", "run", file, "--resume", *(["--cycles", str(cycles)] if cycles else [])]
     folder = _folder(prepared, resume, campaign_id, quiet=quiet or as_json)
-    execute(prepared, folder, manner, shlex.join([*words, "--campaign-id", folder.root.name] if campaign_id else words))
+    again = shlex.join([*words, "--campaign-id", folder.root.name] if campaign_id else words)
+    execute(prepared, folder, manner, f"go on with: {again}")
 
 
 def _confirm(prepared: Prepared, manner: Manner) -> None:

@@ -6,7 +6,7 @@ import shlex
 
 import click
 
-from dynamometer.cli.options import colour_option, json_option, no_input_option, print_json, quiet_option
+from dynamometer.cli.options import colour_option, json_events_option, no_input_option, print_json, quiet_option
 from dynamometer.cli.plan_view import plan_document, plan_lines
 from dynamometer.cli.running import Manner, execute
 from dynamometer.wiring import owning, planning
@@ -17,7 +17,7 @@ from dynamometer.wiring import owning, planning
 @click.option("--dry-run", is_flag=True, help="Show what would run; write nothing.")
 @quiet_option
 @no_input_option
-@json_option
+@json_events_option
 @colour_option
 def command(file: str, dry_run: bool, quiet: bool, no_input: bool, yes: bool, as_json: bool, colour: str) -> None:
     """Run a file with a single experiment, once. Repetition, and with it intervals, belong to campaigns."""
@@ -28,5 +28,6 @@ def command(file: str, dry_run: bool, quiet: bool, no_input: bool, yes: bool, as
         else:
             click.echo("\n".join(plan_lines(prepared.plan, prepared.resolved)))
         return
+    again = shlex.join(["dyno", "experiment", file])
     folder = owning.new_campaign(prepared)
-    execute(prepared, folder, Manner(quiet, as_json, colour, no_input, yes), shlex.join(["dyno", "experiment", file]))
+    execute(prepared, folder, Manner(quiet, as_json, colour, no_input, yes), f"run it again with: {again}")

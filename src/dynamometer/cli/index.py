@@ -17,4 +17,4 @@ def command(folders: tuple[Path, ...]) -> None:
     count, problems = Index(home().index).rebuild(folders or (Path("results"),))
     for problem in problems:
         click.echo(f"left out: {problem}", err=True)
-    click.echo(f"{count} campaigns in {home().index}")
+    click.echo(f"{count} {'campaign' if count == 1 else 'campaigns'} in {home().index}")

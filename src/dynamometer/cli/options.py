@@ -22,6 +22,12 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document; errors as JSON too.")(command)
 
 
+def json_events_option(command: F) -> F:
+    """``--json`` of commands that run something: what happens, as it happens."""
+    words = "Print events as JSON lines, the summary as the last one; with --dry-run one document. Errors as JSON too."
+    return click.option("--json", "as_json", is_flag=True, help=words)(command)
+
+
 def colour_option(command: F) -> F:
     """``--color`` / ``--no-color``."""
     command = click.option("--no-color", "colour", flag_value="never", help="The same as --color never.")(command)

@@ -34,7 +34,7 @@ class Manner:
     retry_failed: bool | None = None
 
 
-def execute(prepared: Prepared, folder: CampaignFolder, manner: Manner, resume_words: str) -> None:
+def execute(prepared: Prepared, folder: CampaignFolder, manner: Manner, advice: str) -> None:
     """Run what is left of a campaign, print its table, write its page.
 
     Raises RunsFailed, Interrupted or Terminated for everything that did not end well.
@@ -47,7 +47,7 @@ def execute(prepared: Prepared, folder: CampaignFolder, manner: Manner, resume_w
     )
     title = f"{prepared.campaign.name} ({folder.root.name})"
     display = Display(console, title, quiet=manner.quiet or manner.as_json)
-    with display, listening(partial(_on_signal, display, resume_words)) as stop:
+    with display, listening(partial(_on_signal, display, advice)) as stop:
         hooks = Hooks(
             stop=stop,
             on_begin=partial(_tell_what_came_before, display),
@@ -58,7 +58,7 @@ def execute(prepared: Prepared, folder: CampaignFolder, manner: Manner, resume_w
         )
         session, closed = owning.run(prepared, folder, hooks)
         number = stop.signal.name if stop.signal else None
-    _finish(session, closed, number, manner, resume_words)
+    _finish(session, closed, number, manner, advice)
 
 
 def _tell_what_came_before(display: Display, session: Session) -> None:
@@ -78,9 +78,9 @@ def _listeners(display: Display, manner: Manner, session: Session) -> list[ownin
     return [*listeners, JsonLines()] if manner.as_json else listeners
 
 
-def _on_signal(display: Display, resume_words: str, times: int) -> None:
+def _on_signal(display: Display, advice: str, times: int) -> None:
     if times == 1:
-        display.must_say(f"stopping (again to stop at once); state is saved. Go on with: {resume_words}")
+        display.must_say(f"stopping (again to stop at once); state is saved; {advice}")
     else:
         display.must_say("stopping at once")
 
@@ -107,7 +107,7 @@ def _ask_go_on(manner: Manner, reason: str) -> bool:
     return interactive(manner.no_input) and click.confirm(f"{reason}. Go on?", default=False, err=True)
 
 
-def _finish(session: Session, closed: Closed | None, number: str | None, manner: Manner, resume_words: str) -> None:
+def _finish(session: Session, closed: Closed | None, number: str | None, manner: Manner, advice: str) -> None:
     root = session.folder.root
     results = reading.summary_of(root)
     page = write_report_page(session.folder, results.summary)
@@ -122,13 +122,13 @@ def _finish(session: Session, closed: Closed | None, number: str | None, manner:
             click.echo(f"report: {page}")
     if closed is not None and closed.state == "interrupted":
         kind = Interrupted if number == "SIGINT" else Terminated
-        raise kind(closed.reason, hint=f"go on with: {resume_words}")
+        raise kind(closed.reason, hint=advice)
     failed = session.status.tally().get("failed", 0)
     if failed or (closed is not None and closed.state == "stopped"):
         reason = f": {closed.reason}" if closed is not None and closed.reason else ""
         raise RunsFailed(
             f"{failed} of {session.status.planned} runs failed{reason}",
-            hint=f"log: {session.folder.log}; again: {resume_words}",
+            hint=f"log: {session.folder.log}; {advice}",
         )
 
 

@@ -42,8 +42,8 @@ def measure(
     is an exchange that ends ``unsent``.
     ``connect`` connections are opened ahead, all when left out. ``on_open`` is called when they stand, right before
     the first send, ``on_close`` at the window's end. ``kernel_stamps=False`` stamps in user space even where the kernel
-    would; ``tls`` always does so: a record may span segments, and no calibration tells what kernel stamps are worth
-    then. Raises OSError when the host has no address, PreconditionError when so many connections cannot be had.
+    would; ``tls`` always does, since no calibration tells what the kernel's stamps are worth there. Raises OSError when
+    the host has no address, PreconditionError when so many connections cannot be had.
     """
     make_room(slots)
     address = resolve(host, port)
