@@ -110,6 +110,13 @@ def test_nobody_there_is_8(capsys: pytest.CaptureFixture[str]) -> None:
     assert "cannot reach http://127.0.0.1:9" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("options", [[], ["--model", "m"]])
+def test_a_host_without_an_address_is_8(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere = "https://[fe80::1%nosuch]:443"  # an interface that is not there: known without asking a name server
+    assert main(["bench", nowhere, "-q", *options]) == 8
+    assert "cannot reach https://" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [

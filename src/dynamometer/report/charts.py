@@ -231,6 +231,7 @@ def _plain(*, legend: bool) -> Any:
         axis_line=element_blank(),
         axis_ticks=element_blank(),
         axis_tooltip="blank",
+        plot_margin=[2, 24, 2, 2],  # room for the last label of the axis
         legend_position="top" if legend else "none",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 import time
 from dataclasses import dataclass
@@ -145,18 +146,24 @@ class Benched:
 def bench(
     step: Step, endpoint: Endpoint, server: Server, *, prompts_text: str | None, trace_text: str | None
 ) -> Benched:
-    """Drive the endpoint with one load. The engine is not ours: no load time, no memory, no energy."""
+    """Drive the endpoint with one load. The engine is not ours: no load time, no memory, no energy.
+
+    Raises PreconditionError for a host that has no address, and what ``drive`` does.
+    """
     began, started_at = time.monotonic_ns(), datetime.now(UTC).isoformat(timespec="milliseconds")
-    driven = drive(
-        step,
-        endpoint,
-        prompts_text=prompts_text,
-        trace_text=trace_text,
-        on_window_open=lambda: None,
-        on_window_close=lambda: None,
-        deadline_ns=began + int(step.timeout_s * NS_PER_S),
-        cold_request=False,
-    )
+    try:
+        driven = drive(
+            step,
+            endpoint,
+            prompts_text=prompts_text,
+            trace_text=trace_text,
+            on_window_open=lambda: None,
+            on_window_close=lambda: None,
+            deadline_ns=began + int(step.timeout_s * NS_PER_S),
+            cold_request=False,
+        )
+    except socket.gaierror as error:
+        raise PreconditionError(f"cannot reach {server.url}: {error.strerror}") from error
     sent = [sample for sample in driven.samples if sample.phase == "window"]
     if not any(sample.error is None for sample in sent):
         detail = next((sample.error_detail or sample.error for sample in sent), "no request was sent")
