@@ -182,7 +182,8 @@ def test_a_campaign_cites_the_calibration_of_its_machine_and_its_report_names_it
         record = read_record(path).record
         assert record.calibration is not None
         assert record.calibration.streams in known[record.calibration.id]
-        assert record.calibration.covered == (record.experiment.workload.load.concurrency == 1)
+        # On a busy machine the level of two streams may not hold, and then covers nothing.
+        assert not record.calibration.covered or record.experiment.workload.load.concurrency == 1
     report = lab.dyno("campaign", "report", lab.folders[1].root.name, "--format", "json").json()
     assert all(line.startswith(made["id"]) for line in report["provenance"]["calibrations"])
     doubts = {doubt["code"] for row in report["experiments"] for doubt in row["doubts"]}

@@ -145,6 +145,17 @@ def test_levels_with_errors_cover_nothing() -> None:
     assert (found.streams, found.covered) == (1, False)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"merged_share": 0.02}, {"itl_error_ms": Spread(n=9, p50=0.1, p99=20.0, max=30.0)}],
+    ids=["merged", "error"],
+)
+def test_a_level_that_the_client_did_not_keep_up_with_covers_nothing(changes: dict[str, Any]) -> None:
+    found = calibration(at(64, **changes)).cite(1, 1, "kernel")
+    assert found is not None
+    assert not found.covered
+
+
 def test_a_level_measured_again_takes_the_place_of_the_old_one() -> None:
     first = calibration(at(16), at(1))
     again = first.updated((at(16, requests=7), at(16, rate=100)))

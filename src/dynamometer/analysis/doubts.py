@@ -201,7 +201,7 @@ def user_stamps(row: Row) -> list[Doubt]:
     if not (count := sum(run.record.client.clock == "user" for run in row.runs)):
         return []
     message = f"arrival stamps come from user space in {_of(count, row)}: latencies include our own delay in reading"
-    hint = "kernel stamps take plain TCP on Linux"
+    hint = "kernel stamps take TCP on Linux"
     return [Doubt(code="user_stamps", message=message, hint=hint)]
 
 

@@ -62,11 +62,20 @@ class Interval:
     reason: str | None = None
 
 
-def interval(values: Sequence[float], *, seed: int, force: Method | None = None, confidence: float = 0.95) -> Interval:
+def interval(
+    values: Sequence[float],
+    *,
+    seed: int,
+    force: Method | None = None,
+    confidence: float = 0.95,
+    additive: bool = False,
+) -> Interval:
     """The estimate of ``values`` with its interval: none below 3 values, t below 10, BCa from 10 on.
 
-    ``force`` takes one method whatever the number. From 10 on BCa is widened for small samples (see ``expanded``);
-    below, nothing would make it honest. Equal values give no interval: they show no spread, which is not the same as
+    ``additive`` values, such as shares, add up rather than multiply: their centre is the arithmetic mean at any number,
+    and t is taken on the values themselves. ``force`` takes one method whatever the number. From 10 on BCa is widened
+    for small samples (see ``expanded``); below, nothing would make it honest. Equal values give no interval: they show
+    no spread, which is not the same as
     certainty. Raises ValueError for no values at all.
     """
     n = len(values)
@@ -78,14 +87,15 @@ def interval(values: Sequence[float], *, seed: int, force: Method | None = None,
             if n < FEWEST
             else f"all {n} values are equal: no spread seen"
         )
-        return Interval(_centre(values), None, None, None, n, reason)
+        centre = math.fsum(values) / n if additive else _centre(values)
+        return Interval(centre, None, None, None, n, reason)
     if force == "bootstrap" or (force is None and n >= BOOTSTRAP_FROM):
         is_widened = n >= BOOTSTRAP_FROM
         bounds = bca_bootstrap(values, seed, expanded(confidence, n) if is_widened else confidence)
         name = "bca-bootstrap-expanded" if is_widened else "bca-bootstrap"
         bounds = Bounds(bounds.centre, bounds.low, bounds.high, f"{name} ({RESAMPLES} resamples, seed {seed})")
     else:
-        bounds = student_t_log(values, confidence)
+        bounds = student_t(values, confidence) if additive else student_t_log(values, confidence)
     return Interval(bounds.centre, bounds.low, bounds.high, bounds.method, n)
 
 

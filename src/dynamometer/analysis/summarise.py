@@ -121,9 +121,10 @@ def estimate(info: MetricInfo, runs: Sequence[RunMetrics], *, seed: int, method:
             missing=_why(measured[0].missing if measured else None, runs),
             per_cycle=per_cycle,
         )
-    found = interval(values, seed=seed, force=method)
+    is_share = info.unit == "share"
+    found = interval(values, seed=seed, force=method, additive=is_share)
     low, high = found.low, found.high
-    if info.unit == "share" and low is not None and high is not None:
+    if is_share and low is not None and high is not None:
         low, high = max(0.0, low), min(1.0, high)
     return Estimate(
         metric=info.key,

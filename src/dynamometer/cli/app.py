@@ -40,12 +40,14 @@ MODEL = {
 COMMANDS = {
     "campaign": Lazy(f"{_CLI}.app:campaign", "Plan, run and read campaigns."),
     "experiment": Lazy(f"{_CLI}.experiment:command", "Run a single experiment file."),
-    "bench": Lazy(f"{_CLI}.bench:command", "Measure an endpoint that already runs."),
+    "bench": Lazy(f"{_CLI}.bench:command", "Measure an endpoint that already runs.", prefix="BENCH_"),
     "model": Lazy(f"{_CLI}.app:model", "Demo models."),
     "config": Lazy(f"{_CLI}.app:config", "Help for writing campaign files."),
     "doctor": Lazy(f"{_CLI}.doctor:command", "Check what this machine can run and measure."),
-    "calibrate": Lazy(f"{_CLI}.calibrate:command", "Measure the error of our own client on this machine."),
-    "mock": Lazy(f"{_CLI}.mock:command", "Answer like an OpenAI-compatible server, for tests."),
+    "calibrate": Lazy(
+        f"{_CLI}.calibrate:command", "Measure the client's own error on this machine.", prefix="CALIBRATE_"
+    ),
+    "mock": Lazy(f"{_CLI}.mock:command", "Answer like an OpenAI-compatible server, for tests.", prefix="MOCK_"),
     "index": Lazy(f"{_CLI}.index:command", "Rebuild the index behind 'campaign list'."),
     "completion": Lazy(f"{_CLI}.completion:command", "Print shell completion for bash, zsh or fish."),
     "version": Lazy(f"{_CLI}.version:command", "Print versions, for bug reports."),
@@ -83,7 +85,7 @@ def model() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code, and never raises."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    as_json = "--json" in arguments or bool(os.environ.get("DYNO_JSON"))
+    as_json = "--json" in arguments or os.environ.get("DYNO_JSON", "").lower() in ("1", "true", "yes", "on", "t", "y")
     try:
         result = dyno.main(arguments, prog_name="dyno", standalone_mode=False)
     except click.exceptions.Exit as error:

@@ -68,7 +68,7 @@ def _streams(_context: click.Context, _option: click.Parameter, text: str) -> tu
 @click.option("--tokens", type=click.IntRange(2, 100_000), help=f"Events per request.  [default: {TOKENS}]")
 @click.option("--rounds", type=click.IntRange(2, 1000), default=2, show_default=True, help="Requests per stream.")
 @click.option("--quick", is_flag=True, help=f"Some 5 seconds in all: {QUICK_TOKENS} events per request.")
-@click.option("--user-stamps", is_flag=True, help="Stamp in user space, as on TLS, even where the kernel would.")
+@click.option("--user-stamps", is_flag=True, help="Stamp in user space even where the kernel would.")
 @click.option("--no-save", is_flag=True, help="Do not keep the result.")
 @json_option
 def command(

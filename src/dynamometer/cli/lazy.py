@@ -22,6 +22,8 @@ class Lazy(NamedTuple):
     """module:attribute."""
     summary: str
     hidden: bool = False
+    prefix: str = ""
+    """What stands before the names of its own options in environment variables: ``BENCH_``."""
 
 
 class LazyGroup(click.Group):
@@ -46,7 +48,7 @@ class LazyGroup(click.Group):
             return super().get_command(ctx, cmd_name)
         command = load(self.lazy[cmd_name].target)
         assert isinstance(command, click.Command), cmd_name
-        return name_variables(command)
+        return name_variables(command, self.lazy[cmd_name].prefix)
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of commands, without importing any."""
@@ -66,15 +68,21 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def variable_of(option: click.Option) -> str | None:
-    """The environment variable that sets an option: ``DYNO_RESULTS_DIR`` for ``--results-dir``, in every command."""
+SHARED = frozenset({"--json", "--color", "--no-color", "--quiet", "--yes", "--no-input", "--results-dir"})
+"""Options that mean the same in every command."""
+
+
+def variable_of(option: click.Option, prefix: str = "") -> str | None:
+    """The environment variable that sets an option: ``DYNO_CYCLES`` for ``--cycles``, ``DYNO_BENCH_RATE`` in bench."""
     flag = next((name for name in option.opts if name.startswith("--")), None)
-    return f"DYNO_{flag[2:].replace('-', '_').upper()}" if flag and flag != "--help" else None
+    if flag is None or flag == "--help":
+        return None
+    return f"DYNO_{'' if flag in SHARED else prefix}{flag[2:].replace('-', '_').upper()}"
 
 
-def name_variables(command: click.Command) -> click.Command:
+def name_variables(command: click.Command, prefix: str = "") -> click.Command:
     """Give each option of a command its variable."""
     for option in command.params:
         if isinstance(option, click.Option) and option.envvar is None:
-            option.envvar = variable_of(option)
+            option.envvar = variable_of(option, prefix)
     return command

@@ -42,12 +42,13 @@ def measure(
     is an exchange that ends ``unsent``.
     ``connect`` connections are opened ahead, all when left out. ``on_open`` is called when they stand, right before
     the first send, ``on_close`` at the window's end. ``kernel_stamps=False`` stamps in user space even where the kernel
-    would; ``tls`` always does, since no calibration tells what the kernel's stamps are worth there. Raises OSError when
-    the host has no address, PreconditionError when so many connections cannot be had.
+    would. With ``tls`` the kernel's stamps are those of the encrypted segments: an event's is that of the segment that
+    completed its record. Raises OSError when the host has no address, PreconditionError when so many connections
+    cannot be had.
     """
     make_room(slots)
     address = resolve(host, port)
-    stamps = KernelStamps() if kernel_stamps and not tls else None
+    stamps = KernelStamps() if kernel_stamps else None
     stamped = stamps is not None and stamps.available
     try:
         loop = Loop(

@@ -24,6 +24,12 @@ class Spread(Value):
     """Values behind it."""
 
 
+MOST_ERROR_MS = 1.0
+"""Error of TTFT or ITL (99th percentile) up to which a level counts as measured well."""
+MOST_MERGED = 0.01
+"""Share of merged events up to which it does."""
+
+
 class CalibrationLevel(Value):
     """One level: so many streams at such a rate. Error is what the client says minus what the server truly sent."""
 
@@ -65,6 +71,12 @@ class CalibrationLevel(Value):
     """How far arrivals lie outside of that call: the part of the error that cannot be doubt about the truth."""
     server_cpu_share: float | None
     """CPU time of the server as a share of one core."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the client kept up at this level. Where it did not, its errors say nothing of a run like it."""
+        errors = (self.ttft_error_ms.p99 or 0.0, self.itl_error_ms.p99 or 0.0)
+        return max(errors) <= MOST_ERROR_MS and (self.merged_share or 0.0) <= MOST_MERGED
 
     def covers(self, streams: int, events_s: float, clock: str) -> bool:
         """Whether a run with so many streams and events per second was no harder than this level."""
@@ -122,7 +134,7 @@ class Calibration(Value):
     def cite(self, streams: int, events_s: float, clock: str) -> CalibrationRef | None:
         """The smallest level that covers such a run, else the largest there is; None when no level tells anything."""
         useful = [level for level in self.levels if level.bad == 0 and level.ttft_error_ms.p99 is not None]
-        fitting = [level for level in useful if level.covers(streams, events_s, clock)]
+        fitting = [level for level in useful if level.holds and level.covers(streams, events_s, clock)]
         level = min(fitting, key=_size, default=None) or max(useful, key=_size, default=None)
         if level is None or level.ttft_error_ms.p99 is None:
             return None

@@ -95,9 +95,9 @@ class Reading(Value):
     meter: str
     """Name of the meter."""
     quantity: str
-    """What it is: peak_rss, energy."""
+    """What it is: peak_rss, energy, other_cpu."""
     unit: str
-    """bytes, J."""
+    """bytes, J, cores."""
     value: float | None
     """The value; None is not zero."""
     missing: str | None = None
