@@ -11,10 +11,9 @@ import click
 from dynamometer.analysis.compare import Terms, chosen_metrics
 from dynamometer.analysis.gate import parse_gate
 from dynamometer.analysis.likeness import CAN_ALLOW
-from dynamometer.cli.options import colour_option, json_option, results_option, use_colour, write_output
+from dynamometer.cli.options import colour_option, json_option, output_options, results_option, use_colour, write_output
 from dynamometer.domain.comparison import Comparison
 from dynamometer.errors import GateBroken, PreconditionError, UsageError
-from dynamometer.report import FORMAT_NAMES
 from dynamometer.report.comparison import text
 from dynamometer.report.comparison.formats import FORMATS
 from dynamometer.report.comparison.words import how_to_allow
@@ -48,17 +47,7 @@ _PER_CENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
     "May be given several times.",
 )
 @click.option("--strict", is_flag=True, help="A limit that cannot be judged is broken, too.")
-@click.option(
-    "-f",
-    "--format",
-    "form",
-    type=click.Choice(FORMAT_NAMES),
-    default="text",
-    show_default=True,
-    help="Form of the comparison.",
-)
-@click.option("-o", "--output", metavar="FILE", default="-", help="Write to a file ('-': standard output).")
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@output_options
 @results_option
 @json_option
 @colour_option

@@ -6,26 +6,15 @@ from pathlib import Path
 
 import click
 
-from dynamometer.cli.options import colour_option, json_option, results_option, write_output
+from dynamometer.cli.options import colour_option, json_option, output_options, results_option, write_output
 from dynamometer.cli.results import print_report
-from dynamometer.report import FORMAT_NAMES
 from dynamometer.report.formats import FORMATS
 from dynamometer.wiring import owning, reading
 
 
 @click.command("report")
 @click.argument("campaign_id", required=False)
-@click.option(
-    "-f",
-    "--format",
-    "form",
-    type=click.Choice(FORMAT_NAMES),
-    default="text",
-    show_default=True,
-    help="Form of the report.",
-)
-@click.option("-o", "--output", metavar="FILE", default="-", help="Write to a file ('-': standard output).")
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@output_options
 @click.option(
     "--interval",
     type=click.Choice(["auto", "student-t", "bootstrap"]),

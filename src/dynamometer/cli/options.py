@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from dynamometer.errors import PreconditionError, UsageError
+from dynamometer.report import FORMAT_NAMES
 from dynamometer.store.files import write_whole
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -61,6 +62,25 @@ def results_option(command: F) -> F:
         show_default=True,
         help="Folder with campaign folders, looked into besides the index.",
     )(command)
+
+
+def output_options(command: F) -> F:
+    """``--format``, ``--output``, ``--force`` of commands that write a report."""
+    for option in (
+        click.option("--force", is_flag=True, help="Replace the file if it is there."),
+        click.option("-o", "--output", metavar="FILE", default="-", help="Write to a file ('-': standard output)."),
+        click.option(
+            "-f",
+            "--format",
+            "form",
+            type=click.Choice(FORMAT_NAMES),
+            default="text",
+            show_default=True,
+            help="Form of the report.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def use_colour(wish: str, *, error: bool = False) -> bool:

@@ -13,12 +13,22 @@ from typing import Any
 
 from dynamometer.domain.campaign import Campaign, EngineEntry, ExperimentEntry, Grid
 from dynamometer.domain.engine import Catalogue, EngineTraits, Format
-from dynamometer.domain.experiment import Workload
+from dynamometer.domain.experiment import Decoder, Workload
 from dynamometer.domain.ident import canonical_json
 from dynamometer.domain.plan import Benchmark, Suite
 from dynamometer.domain.variant import Offer
 from dynamometer.errors import CampaignError, Problem
-from dynamometer.plan.workloads import LOAD_KEYS, Axes, Settings, apply, axes_of, combinations, laid_over, values_of
+from dynamometer.plan.workloads import (
+    LOAD_KEYS,
+    WORKLOAD_KEYS,
+    Axes,
+    Settings,
+    apply,
+    axes_of,
+    combinations,
+    laid_over,
+    values_of,
+)
 
 DEFAULT_SUITE = "quick"
 NOTHING = Offer(missing="the campaign does not say where its weights are")
@@ -148,21 +158,8 @@ class Expansion:
         return traits
 
 
-SETTING_KEYS = frozenset(
-    {
-        *LOAD_KEYS,
-        "dataset",
-        "requests",
-        "duration",
-        "max_input_tokens",
-        "max_output_tokens",
-        "ignore_eos",
-        "streaming",
-        "slo",
-        "warmup",
-        *(f"decoder.{key}" for key in ("preset", "temperature", "top_p", "top_k", "repetition_penalty")),
-    }
-)
+SETTING_KEYS = frozenset({*LOAD_KEYS, *WORKLOAD_KEYS, *(f"decoder.{key}" for key in Decoder.model_fields)})
+"""Keys of a grid's cell that belong to its workload."""
 
 
 def grid_axes(grid: Grid, campaign: Campaign, section: Mapping[str, Any]) -> Axes:
