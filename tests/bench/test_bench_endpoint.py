@@ -215,3 +215,27 @@ def test_over_tls_from_end_to_end(
         assert main(["bench", url, *SMALL, "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)
     assert summary["provenance"]["clocks"] == ["kernel arrival stamps"]
+
+
+def test_a_window_cut_short_is_a_failure_that_names_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(FakeOptions(fault="stall")) as endpoint:
+        arguments = ["bench", f"127.0.0.1:{endpoint.port}", *SMALL[2:], "-n", "3", "--warmup", "0", "--timeout", "1s"]
+        assert main(arguments) == 4
+    assert "--timeout" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_saved_is_said_before_anything_is_sent(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "127.0.0.1:9", "--save", "/nonexistent/x"]) == 8
+    assert "--save" in capsys.readouterr().err
+    assert main(["bench", "127.0.0.1:9", "--timeout", "0s"]) == 2
+
+
+def test_more_tokens_told_than_asked_for_are_doubted_and_a_service_level_is_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with serving(FakeOptions(fault="wrong_usage")) as endpoint:
+        url = f"127.0.0.1:{endpoint.port}"
+        assert main(["bench", url, *SMALL, "--slo", "ttft_ms=9000"]) == 0
+    out = capsys.readouterr().out
+    assert "Goodput" in out
+    assert "usage" in out

@@ -242,3 +242,16 @@ def test_a_stop_during_a_pause_ends_it_at_once(tmp_path: Path) -> None:
         assert closed is not None
         assert closed.reason == "stopped by SIGTERM"
         assert made.journal().status().tally() == {"completed": 1, "pending": 3}
+
+
+def test_a_threshold_broken_by_the_last_run_stops_nothing(tmp_path: Path) -> None:
+    made_plan = small_plan(cycles=3, execution={"retry": {"max_attempts": 0}})
+    with bench(tmp_path, made_plan) as made:
+        first, *_ = made.plan.run_ids
+        made.walk(SimulatedExecutor(fails=lambda step: RUNTIME if step.run_id != first else None), go_on=lambda _: True)
+        assert made.journal().status().state == "failed"
+    only_five = small_plan(cycles=5, quants={"include_only": ["Q4_0"]}, execution={"retry": {"max_attempts": 0}})
+    with bench(tmp_path, only_five) as made:
+        closed = made.walk(SimulatedExecutor(fails=lambda _: RUNTIME))
+        assert closed is not None
+        assert closed.state == "failed"

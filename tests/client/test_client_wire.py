@@ -243,6 +243,20 @@ def test_a_kept_connection_that_the_server_closed_unanswered_is_used_once_more_o
     assert traffic.connections == 2
 
 
+def test_a_server_that_breaks_its_promise_to_keep_connections_is_believed_once() -> None:
+    def behave(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.sendall(WHOLE)
+        if number == 0:
+            read_request(connection)  # it said it would keep the connection, and closes it on the next request
+
+    with server(behave) as endpoint:
+        traffic, samples = send(endpoint, AfterRequests(6), streaming=False)
+    assert [sample.error for sample in samples] == [None] * 6
+    assert [sample.resent for sample in samples] == [False, True, False, False, False, False]
+    assert traffic.connections == 6
+
+
 def test_connection_close_is_followed_by_a_new_connection() -> None:
     def behave(connection: socket.socket, number: int) -> None:
         read_request(connection)

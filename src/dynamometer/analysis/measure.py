@@ -86,13 +86,15 @@ def _is_short(sample: Sample, workload: Workload) -> bool:
 
 
 def _is_mismatched(sample: Sample) -> bool:
-    """Fewer tokens in the usage than events with tokens, or another sum than that of the events' own counts.
+    """Fewer tokens in the usage than events with tokens, more than were asked for, or another sum than the events' own.
 
     A server may count the token that ended the text, which no event carries.
     """
     told = sample.usage.completion_tokens if sample.usage is not None else None
     if told is None or not sample.arrivals_ns:
         return False
+    if sample.max_tokens is not None and told > sample.max_tokens:
+        return True
     if sample.event_tokens is None:
         return told < len(sample.arrivals_ns)
     unseen = told - sum(sample.event_tokens)

@@ -25,6 +25,7 @@ from dynamometer.domain.summary import (
     Provenance,
     Summary,
 )
+from dynamometer.domain.units import human_bytes
 
 METHODS: tuple[Method, ...] = get_args(Method)
 """What ``interval_method`` may be, beside None."""
@@ -232,7 +233,7 @@ def _campaign_doubts(
 def _provenance(records: Sequence[Record]) -> Provenance:
     return Provenance(
         hosts=_lines(
-            f"{h.processor}, {h.cores} cores, {h.memory_bytes / 2**30:.1f} GiB, {h.system}"
+            f"{h.processor}, {h.cores} cores, {human_bytes(h.memory_bytes)}, {h.system}"
             + (f", {', '.join(h.gpus)}" if h.gpus else "")
             + (f", governor {h.governor}" if h.governor else "")
             + f" ({h.fingerprint})"

@@ -95,7 +95,8 @@ class Loop:
                 failed = self._run(run_id, run)
             except Stopped:
                 return self._interrupted()
-            if reason := threshold.finished(run.cycle, failed=failed):
+            reason = threshold.finished(run.cycle, failed=failed)
+            if reason and run_id != remaining.runs[-1][0]:  # after the last run there is nothing to stop
                 if not self.go_on(reason):
                     return Closed(state="stopped", reason=reason)
                 threshold.accept(run.cycle)

@@ -101,6 +101,11 @@ def command(
         raise UsageError(f"{save} exists", hint="add --force to replace it")
     if requests is not None and duration is not None:
         raise UsageError("--requests and --duration exclude each other")
+    if save is not None and save != "-" and not os.access(Path(save).absolute().parent, os.W_OK):
+        raise PreconditionError(f"--save {save}: its folder is not there, or not writable")
+    timeout_s = _seconds("--timeout", timeout)
+    if timeout_s <= 0:
+        raise UsageError("--timeout: must be more than 0")
     key = _key(api_key_env)
     server = server_of(url)
     base = _workload(
@@ -124,7 +129,7 @@ def command(
     stopped = False
     try:
         for run_id, run in plan.by_run_id.items():
-            step = benching.bench_step(plan, run_id, run, _seconds("--timeout", timeout))
+            step = benching.bench_step(plan, run_id, run, timeout_s)
             found[run_id] = bench(step, endpoint, server, prompts_text=prompts, trace_text=None)
             if not quiet and not as_json:
                 click.echo(_line(plan.experiment_of(run).name, run.cycle, cycles, found[run_id]), err=True)

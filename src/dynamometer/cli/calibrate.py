@@ -9,6 +9,7 @@ import click
 from dynamometer import __version__
 from dynamometer.cli.options import json_option, print_json
 from dynamometer.domain.calibration import Calibration, CalibrationLevel, Spread
+from dynamometer.errors import UsageError
 from dynamometer.store.calibrations import default_state, read_calibration, write_calibration
 from dynamometer.worker.calibrate import Course, calibrate, merged
 from dynamometer.worker.facts import host_facts
@@ -87,6 +88,8 @@ def command(
     where there are two, on a core of its own. Error is what the client says minus what the server truly sent. The
     result is kept for this machine and this version; records cite it, and a run beyond it gets a doubt.
     """
+    if quick and tokens is not None:
+        raise UsageError("--quick sets the number of tokens; leave --tokens out")
     course = Course(streams, rate, tokens or (QUICK_TOKENS if quick else TOKENS), rounds, not user_stamps)
     host, state = host_facts(), default_state()
     earlier = None if no_save else read_calibration(state, host.fingerprint, __version__)

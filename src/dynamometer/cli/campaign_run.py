@@ -17,7 +17,9 @@ from dynamometer.cli.options import (
 )
 from dynamometer.cli.plan_view import plan_document, plan_lines
 from dynamometer.cli.running import Manner, execute
+from dynamometer.plan.resume import remaining
 from dynamometer.store.layout import CampaignFolder
+from dynamometer.store.open import read_status
 from dynamometer.wiring import owning, planning
 from dynamometer.wiring.planning import Prepared
 
@@ -64,6 +66,8 @@ def command(
     """
     flags: dict[str, Any] = {} if cycles is None else {"cycles": cycles}
     prepared = planning.prepare(file, flags)
+    if dry_run and (resume or campaign_id):
+        _say_what_is_left(prepared, campaign_id)
     if dry_run or validate_only:
         if as_json:
             print_json(plan_document(prepared.plan, prepared.resolved))
@@ -80,6 +84,16 @@ def command(
     folder = _folder(prepared, resume, campaign_id, quiet=quiet or as_json)
     again = shlex.join([*words, "--campaign-id", folder.root.name] if campaign_id else words)
     execute(prepared, folder, manner, f"go on with: {again}")
+
+
+def _say_what_is_left(prepared: Prepared, campaign_id: str | None) -> None:
+    """Before the plan of a dry run that would go on: what of it is done."""
+    found = owning.find_campaign(campaign_id, prepared.results) if campaign_id else owning.resumable(prepared)
+    if found is None:
+        click.echo(f"no campaign {prepared.campaign.name!r} to go on with; all of the plan would be run", err=True)
+        return
+    left = len(remaining(prepared.plan, read_status(found).status, retry_failed=True).runs)
+    click.echo(f"going on with {found.name}: {left} of {len(prepared.plan.runs)} runs are left", err=True)
 
 
 def _confirm(prepared: Prepared, manner: Manner) -> None:

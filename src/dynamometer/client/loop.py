@@ -85,12 +85,13 @@ class RawExchange:
 class _Slot:
     """One of the requests in flight, and the connection it uses again and again."""
 
-    __slots__ = ("connected", "exchange", "framing", "mask", "resume_ns", "sock", "stale", "tls", "unsent")
+    __slots__ = ("connected", "exchange", "framing", "mask", "opened", "resume_ns", "sock", "stale", "tls", "unsent")
 
     def __init__(self) -> None:
         self.sock: socket.socket | None = None
         self.tls: Tls | None = None
         self.mask = 0
+        self.opened = -1  # the wake in which the socket was opened
         self.connected = False
         self.stale = False  # the connection is older than the request: the server may have closed it unseen
         self.exchange: RawExchange | None = None
@@ -150,6 +151,7 @@ class Loop:
         self._latencies: list[int] = []
         self._more = True
         self._in_flight = 0
+        self._hangs_up = False  # the server closes connections that it promised to keep: a new one for each request
         self._reached_ns = 0
         self._due_ns = 0
         self._on_close: Callable[[], None] | None = None
@@ -261,6 +263,8 @@ class Loop:
             for fd, mask in ready:
                 slot = by_fd.get(fd)
                 if slot is None:  # the timer
+                    continue
+                if slot.opened == self._wake:  # the event is that of a socket closed just now, which had this number
                     continue
                 if mask & _OUT or not slot.connected:
                     self._writable(slot)
@@ -409,7 +413,7 @@ class Loop:
     def _connect(self, slot: _Slot) -> None:
         slot.sock = open_socket(self._family, stamped=self._stamped)
         slot.tls = None if self._tls is None else self._tls()
-        slot.connected, slot.unsent = False, memoryview(b"")
+        slot.connected, slot.unsent, slot.opened = False, memoryview(b""), self._wake
         error = slot.sock.connect_ex(self._address)
         self._by_fd[slot.sock.fileno()] = slot
         slot.mask = _OUT
@@ -431,7 +435,7 @@ class Loop:
         if exchange is None:
             return
         if slot.stale and not exchange.reads and not exchange.resent:
-            exchange.resent = True
+            exchange.resent = self._hangs_up = True
             self._begin(slot, exchange)
         elif end == "closed" and slot.framing.ends_by_close:
             self._finish(slot, "complete")
@@ -446,7 +450,7 @@ class Loop:
         exchange.end, exchange.detail, exchange.ended_ns = end, detail, now
         slot.exchange = None
         self._in_flight -= 1
-        if end != "complete" or not slot.takes_another():
+        if end != "complete" or self._hangs_up or not slot.takes_another():
             self._disconnect(slot)
         answered = end == "complete" and slot.framing.status == 200
         if answered:

@@ -127,8 +127,8 @@ class Calibration(Value):
         return digest(self.model_dump(mode="json"))
 
     def updated(self, levels: tuple[CalibrationLevel, ...]) -> Calibration:
-        """With levels measured anew in place of those with as many streams and the same rate."""
-        merged = {(level.streams, level.rate): level for level in (*self.levels, *levels)}
+        """With levels measured anew in place of those with as many streams, the same rate and the same stamps."""
+        merged = {(level.streams, level.rate, level.clock): level for level in (*self.levels, *levels)}
         return self.model_copy(update={"levels": tuple(merged[key] for key in sorted(merged))})
 
     def cite(self, streams: int, events_s: float, clock: str) -> CalibrationRef | None:

@@ -30,6 +30,6 @@ ENGINE = PlannedEngine(
         formats=(),
         options=OpenAiOptions,
         aliases=("openai_compatible", "endpoint"),
-        unavailable="not available yet: this version of Dynamometer cannot measure running endpoints",
+        unavailable="not available yet: campaigns cannot measure running endpoints; dyno bench does",
     )
 )

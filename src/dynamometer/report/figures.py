@@ -13,9 +13,20 @@ HEADLINE = ("output_tok_s", "ttft_ms", "itl_ms", "peak_rss_mb", "energy_j_per_to
 """Metrics that people see first; all of them are in the full tables, CSV and JSON."""
 
 
+WHERE_THERE = ("scheduled_e2e_ms", "goodput")
+"""Seen first, too, where there are any: in open loops, and with a service level."""
+
+
 def headline(summary: Summary) -> list[MetricInfo]:
     """The metrics seen first, as far as the summary has them; all of it has when it has none of these."""
-    return [info for info in summary.metrics if info.key in HEADLINE] or list(summary.metrics)
+    shown = [info for info in summary.metrics if info.key in HEADLINE or _matters_now(info.key, summary)]
+    return shown or list(summary.metrics)
+
+
+def _matters_now(key: str, summary: Summary) -> bool:
+    """Whether a metric that is not always seen first has something to say here."""
+    values = [found.value for row in summary.experiments if (found := row.estimate(key)) and found.value is not None]
+    return any(value > 0 for value in values) if key == "error_share" else bool(values) and key in WHERE_THERE
 
 
 def number(value: float, decimals: int | None = None) -> str:

@@ -137,7 +137,7 @@ class Benched:
     """One level of load."""
 
     record: Record | None
-    """None when not one request was answered whole."""
+    """None when not one request was answered whole, or the window was cut short."""
     samples: tuple[Sample, ...]
     problem: str | None
     """Why there is no record."""
@@ -165,6 +165,8 @@ def bench(
     except socket.gaierror as error:
         raise PreconditionError(f"cannot reach {server.url}: {error.strerror}") from error
     sent = [sample for sample in driven.samples if sample.phase == "window"]
+    if driven.cut_short is not None:
+        return Benched(None, driven.samples, f"the window was cut short: {driven.cut_short}; give it more --timeout")
     if not any(sample.error is None for sample in sent):
         detail = next((sample.error_detail or sample.error for sample in sent), "no request was sent")
         return Benched(None, driven.samples, f"no request was answered whole: {detail}")

@@ -26,8 +26,8 @@ METRIC = Metric(
         title="Throughput",
         unit="tok/s",
         better="higher",
-        description="Output tokens of the requests finished whole in the window / length of the window. Prompt tokens "
-        "do not count. The window is one for all requests, from the first byte sent to the last answer.",
+        description="Output tokens that arrived in the window, of requests answered whole / length of the window. "
+        "Prompt tokens do not count. The window is one for all requests, from the first byte sent to the last answer.",
     ),
     compute,
 )
