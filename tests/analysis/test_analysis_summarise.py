@@ -6,7 +6,7 @@ import pytest
 from tests.analysis.analysis_samples import experiment, record, sample
 
 from dynamometer.analysis.measure import RunMetrics, measure
-from dynamometer.analysis.summarise import METHODS, summarise
+from dynamometer.analysis.summarise import METHODS, analyse
 from dynamometer.domain.campaign import Campaign, ExperimentEntry
 from dynamometer.domain.event import Claimed, Closed, Done, Event, Failed, Opened, Replanned, Stamped, Started
 from dynamometer.domain.failure import Failure
@@ -45,7 +45,7 @@ def results(*ttfts: float) -> tuple[dict[str, Record], dict[str, RunMetrics]]:
 
 def test_rows_follow_the_plan_and_say_what_is_missing() -> None:
     records, metrics = results(10, 11, 12)
-    summary = summarise(plan(), journal(*map(done, records)), records, metrics, version="1")
+    summary = analyse(plan(), journal(*map(done, records)), records, metrics, version="1").summary
     first, second = summary.experiments
     ttft = first.estimate("ttft_ms")
     assert ttft is not None
@@ -59,13 +59,13 @@ def test_rows_follow_the_plan_and_say_what_is_missing() -> None:
 
 
 def test_rows_with_one_name_get_their_ids() -> None:
-    names = [row.name for row in summarise(plan(), journal(), {}, {}, version="1").experiments]
+    names = [row.name for row in analyse(plan(), journal(), {}, {}, version="1").summary.experiments]
     assert FAST.name == SLOW.name
     assert names == [f"{FAST.name}#{FAST.id}", f"{SLOW.name}#{SLOW.id}"]
 
 
 def test_nothing_at_all_is_a_summary_too() -> None:
-    summary = summarise(plan(), CampaignStatus(), {}, {}, version="1")
+    summary = analyse(plan(), CampaignStatus(), {}, {}, version="1").summary
     assert summary.state == "pending"
     assert summary.runs == {"pending": 6}
     assert not any(row.doubts for row in summary.experiments)
@@ -75,7 +75,7 @@ def test_failures_come_with_class_and_log_and_never_as_zeros() -> None:
     key = plan().run_ids[1]
     failure = Failure(kind="resource", message="out of memory", hint="use a smaller model", log_tail=("a", "b"))
     events = (Started(run=key, attempt=2), Failed(run=key, attempt=2, failure=failure, duration_s=1))
-    summary = summarise(plan(), journal(*events, Closed(state="failed")), {}, {}, version="1")
+    summary = analyse(plan(), journal(*events, Closed(state="failed")), {}, {}, version="1").summary
     (failed,) = summary.failures
     assert (failed.cycle, failed.attempts, failed.kind, failed.log_tail) == (1, 2, "resource", ("a", "b"))
     assert failed.message == "out of memory\nuse a smaller model"
@@ -87,7 +87,7 @@ def test_a_cycle_without_a_value_is_left_out_and_is_not_zero() -> None:
     records, metrics = results(10, 10)
     empty = record(3, of=FAST)
     records[empty.run_id], metrics[empty.run_id] = empty, measure(empty, [sample(error="empty")])
-    ttft = summarise(plan(), journal(), records, metrics, version="1").experiments[0].estimate("ttft_ms")
+    ttft = analyse(plan(), journal(), records, metrics, version="1").summary.experiments[0].estimate("ttft_ms")
     assert ttft is not None
     assert (ttft.value, ttft.n, ttft.per_cycle) == (10, 2, (10, 10, None))
 
@@ -95,13 +95,13 @@ def test_a_cycle_without_a_value_is_left_out_and_is_not_zero() -> None:
 def test_runs_that_left_the_plan_are_counted_and_not_shown() -> None:
     events = (Started(run="gone-c1", attempt=1), done("gone-c1"))
     replanned = Replanned(config_hash="h", removed=("gone-c1",), runs=6)
-    summary = summarise(plan(), journal(*events, replanned), {}, {}, version="1")
+    summary = analyse(plan(), journal(*events, replanned), {}, {}, version="1").summary
     assert "removed_runs" in {doubt.code for doubt in summary.doubts}
     assert len(summary.experiments) == 2
 
 
 def test_completed_runs_without_a_record_are_missed_aloud() -> None:
-    summary = summarise(plan(), journal(done(plan().run_ids[0])), {}, {}, version="1")
+    summary = analyse(plan(), journal(done(plan().run_ids[0])), {}, {}, version="1").summary
     assert "records_missing" in {doubt.code for doubt in summary.doubts}
 
 
@@ -112,7 +112,7 @@ def test_simulated_rows_are_never_mixed_in_silently() -> None:
     other = record(1, of=SLOW)
     records = {key: fake, other.run_id: other}
     metrics[other.run_id] = measure(other, [sample(5)])
-    summary = summarise(plan(), journal(), records, metrics, version="1")
+    summary = analyse(plan(), journal(), records, metrics, version="1").summary
     assert summary.simulated
     assert [row.simulated for row in summary.experiments] == [True, False]
     assert "simulated_rows" in {doubt.code for doubt in summary.doubts}
@@ -120,19 +120,19 @@ def test_simulated_rows_are_never_mixed_in_silently() -> None:
 
 def test_the_interval_method_can_be_forced_and_must_exist() -> None:
     records, metrics = results(10, 11, 12)
-    summary = summarise(plan(), journal(), records, metrics, version="1", interval_method="bootstrap")
+    summary = analyse(plan(), journal(), records, metrics, version="1", interval_method="bootstrap").summary
     ttft = summary.experiments[0].estimate("ttft_ms")
     assert ttft is not None
     assert (ttft.method or "").startswith("bca-bootstrap (9999 resamples, seed 0)")
     assert "forced_bootstrap" in {doubt.code for doubt in summary.experiments[0].doubts}
     with pytest.raises(ValueError, match=", ".join(METHODS)):
-        summarise(plan(), journal(), {}, {}, version="1", interval_method="guess")
+        analyse(plan(), journal(), {}, {}, version="1", interval_method="guess")
 
 
 def test_shares_stay_between_0_and_1() -> None:
     records, metrics = results(1, 1, 1)
     for cycle, key in enumerate(records):
         metrics[key] = measure(records[key], [sample(5)] * 9 + [sample(error="timeout")] * cycle)
-    share = summarise(plan(), journal(), records, metrics, version="1").experiments[0].estimate("error_share")
+    share = analyse(plan(), journal(), records, metrics, version="1").summary.experiments[0].estimate("error_share")
     assert share is not None
     assert share.low == 0.0

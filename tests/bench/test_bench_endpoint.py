@@ -238,4 +238,4 @@ def test_more_tokens_told_than_asked_for_are_doubted_and_a_service_level_is_show
         assert main(["bench", url, *SMALL, "--slo", "ttft_ms=9000"]) == 0
     out = capsys.readouterr().out
     assert "Goodput" in out
-    assert "usage" in out
+    assert "4 of 4 answers the server's usage" in out

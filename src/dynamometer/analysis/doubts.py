@@ -268,7 +268,7 @@ def usage_mismatch(row: Row) -> list[Doubt]:
     if not odd:
         return []
     good = sum(run.metrics.observed.requests - run.metrics.observed.errors for run in row.runs)
-    message = f"in {odd} of {good} answers the server's usage and its events tell different numbers of tokens"
+    message = f"in {odd} of {good} answers the server's usage fits neither its events nor what was asked for"
     hint = "figures take the usage; both are in samples.jsonl (usage, event_tokens, arrivals_ns)"
     return [Doubt(code="usage_mismatch", message=message, hint=hint, metric="output_tok_s")]
 

@@ -40,19 +40,6 @@ class Analysed:
     """In the order of ``summary.experiments``."""
 
 
-def summarise(
-    plan: Plan,
-    status: CampaignStatus,
-    records: Mapping[str, Record],
-    metrics: Mapping[str, RunMetrics],
-    *,
-    version: str,
-    interval_method: str | None = None,
-) -> Summary:
-    """What the records say together: the summary of ``analyse``."""
-    return analyse(plan, status, records, metrics, version=version, interval_method=interval_method).summary
-
-
 def analyse(
     plan: Plan,
     status: CampaignStatus,

@@ -109,7 +109,7 @@ def _record(step: Step, samples: tuple[Sample, ...], digest: str, at: str) -> Re
         started_at=at,
         duration_ns=end,
         window=Window(begin_ns=0, end_ns=end),
-        engine=EngineFacts(name=step.experiment.engine, version=None, argv=(), endpoint_kind="chat", load_ns=0),
+        engine=EngineFacts(name=step.experiment.engine, version=None, argv=(), endpoint_kind="chat"),
         model=ModelFacts(name=step.experiment.model, file=None, size_bytes=None, sha256=None),
         host=HOST,
         client=ClientHealth(clock="simulated", cpu_s=0.0, wall_s=end / 1e9, wakes=0, reads=0),
