@@ -2,8 +2,9 @@
 
     python -m benchmarks.bench_calibrate [--times 5] [--streams 64,1024] [--burners 1]
 
-One line per run, then the best of each figure with the aim beside it: the machine is shared, and others only ever add.
-The last part burns every core but the server's with other processes, so that the client has to share its own.
+One line per run, then of each figure the median of the runs, which is judged by the aim, the worst and the best. Load
+averages stand beside the runs. The last part burns every core but the server's with other processes, so that the client
+has to share its own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +21,7 @@ from dataclasses import dataclass
 
 from benchmarks.measure import dyno
 
-from dynamometer.domain.calibration import CalibrationLevel
+from dynamometer.domain.calibration import CalibrationLevel, Spread
 
 BURN = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\nprint(flush=True)\nwhile True: pass"
 
@@ -61,9 +63,9 @@ MEMORY = (Figure("peak memory, MB, 96 tokens per stream in all", 160, lambda run
 BURNT = (Figure("ITL error p99, ms, core burnt", 0.05, lambda run: run.level.itl_error_ms.p99),)
 
 
-def run(streams: int, tokens: int, rounds: int = 2) -> Run:
+def run(streams: int, tokens: int, *more: str) -> Run:
     """``dyno calibrate`` for one level, not kept."""
-    words = ("--streams", str(streams), "--tokens", str(tokens), "--rounds", str(rounds), "--no-save", "--json")
+    words = ("--streams", str(streams), "--tokens", str(tokens), "--no-save", "--json", *more)
     child = subprocess.Popen(dyno("calibrate", *words), stdout=subprocess.PIPE)
     assert child.stdout is not None
     with child.stdout as output:
@@ -80,23 +82,33 @@ def say(one: Run) -> None:
     """One line."""
     level = one.level
     print(
-        f"{level.streams:5} streams  TTFT {level.ttft_error_ms.p50:.3f} {level.ttft_error_ms.p99:.3f} "
-        f"{level.ttft_error_ms.max:.3f}  ITL {level.itl_error_ms.p50:.3f} {level.itl_error_ms.p99:.3f} "
-        f"{level.itl_error_ms.max:.3f} ms  held {level.held_share:.2%}  CPU {level.cpu_s_per_1000:.4f} s/1000  "
+        f"{level.streams:5} streams  TTFT {_ms(level.ttft_error_ms)}  ITL {_ms(level.itl_error_ms)} ms  "
+        f"held {level.held_share:.2%}  CPU {level.cpu_s_per_1000:.4f} s/1000  "
         f"{level.events_s:.0f} events/s  merged {level.merged_share:.2%}  lag p99 {level.lag_p99_ms} ms  "
-        f"server late p99 {level.server_late_ms.p99:.3f} ms, CPU {level.server_cpu_share:.0%}  "
+        f"server late p99 {level.server_late_ms.most:.3f} ms, CPU {level.server_cpu_share:.0%}  "
         f"peak {one.peak_mb:.0f} MB  bad {level.bad}  load {os.getloadavg()[0]:.1f}",
         flush=True,
     )
 
 
-def best(runs: list[Run], figures: tuple[Figure, ...]) -> None:
-    """The best of each figure against its aim."""
+def _ms(spread: Spread) -> str:
+    return " ".join("n/a" if value is None else f"{value:.3f}" for value in (spread.p50, spread.p99, spread.max))
+
+
+def judge(runs: list[Run], figures: tuple[Figure, ...]) -> None:
+    """Each figure over all runs; its median against its aim."""
     for figure in figures:
-        values = [value for one in runs if (value := figure.of(one)) is not None]
-        value = (max if figure.larger_is_better else min)(values)
-        reached = value >= figure.aim if figure.larger_is_better else value <= figure.aim
-        print(f"  {figure.name}: {value:.4g}, aim {figure.aim:g}: {'reached' if reached else 'MISSED'}")
+        values = sorted(value for one in runs if (value := figure.of(one)) is not None)
+        if not values:
+            print(f"  {figure.name}: n/a, aim {figure.aim:g}: MISSED")
+            continue
+        worst, best = (values[0], values[-1]) if figure.larger_is_better else (values[-1], values[0])
+        median = statistics.median(values)
+        reached = median >= figure.aim if figure.larger_is_better else median <= figure.aim
+        print(
+            f"  {figure.name}: median {median:.4g} of {len(values)}, worst {worst:.4g}, best {best:.4g}, "
+            f"aim {figure.aim:g}: {'reached' if reached else 'MISSED'}"
+        )
 
 
 @contextmanager
@@ -132,18 +144,19 @@ def main() -> None:
         for _ in range(asked.times):
             runs.append(run(streams, asked.tokens))
             say(runs[-1])
-        best(runs, FIGURES.get(streams, ()))
+        judge(runs, FIGURES.get(streams, ()))
         if streams == 1024:
-            runs = [run(streams, 48, rounds=2)]
-            say(runs[0])
-            best(runs, MEMORY)
+            runs = [run(streams, 48, "--rounds", "2") for _ in range(asked.times)]
+            for one in runs:
+                say(one)
+            judge(runs, MEMORY)
     if asked.burners and len(os.sched_getaffinity(0)) > 1:
         runs = []
         with burning(asked.burners):
             for _ in range(asked.times):
                 runs.append(run(64, asked.tokens))
                 say(runs[-1])
-        best(runs, BURNT)
+        judge(runs, BURNT)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from source_text import attribute_docs, constant_docs, first_paragraph, one_line, page, table, template, tree_of
 
-from dynamometer.analysis import caveats, doubts, summarise
+from dynamometer.analysis import advice, caveats, doubts, summarise
 from dynamometer.analysis.metrics import METRICS
 from dynamometer.analysis.metrics.base import NEEDED
 from dynamometer.domain import event, record
@@ -98,10 +98,22 @@ def _comparison() -> Iterator[list[str]]:
 
 
 def _made(scope: ast.AST) -> Iterator[tuple[str, str, str]]:
-    for node in ast.walk(scope):
+    for node in ast.walk(_Advised().visit(scope)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Doubt":
             said = {keyword.arg: keyword.value for keyword in node.keywords}
             yield template(said["code"], scope), template(said["message"], scope), template(said.get("hint"), scope)
+
+
+class _Advised(ast.NodeTransformer):
+    """Puts the words of an advice where its field is named, those of bench behind."""
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        """``advice.FIELD`` and ``row.advice.FIELD``."""
+        match node.value:
+            case ast.Name(id="advice") | ast.Attribute(attr="advice"):
+                campaign, bench = getattr(advice.CAMPAIGN, node.attr), getattr(advice.BENCH, node.attr)
+                return ast.Constant(f"{campaign}; in bench: {bench}")
+        return node
 
 
 def record_page() -> str:

@@ -5,7 +5,7 @@
     │   └── CampaignError        2   the campaign file does not say something that can be planned
     ├── DamageError              3   stored state is damaged (journal, record)
     ├── RunsFailed               4   the campaign ended, but some runs failed
-    ├── GateBroken               5   a limit given with --fail-on is broken
+    ├── GateBroken               5   a limit given with --fail-on or --max-error-share is broken
     ├── LockedError              6   another process owns the campaign
     ├── NotFoundError            7   no such campaign, file, run
     ├── PreconditionError        8   the machine lacks something (disk, engine, model, permission)
@@ -27,7 +27,7 @@ EXIT_CODES: dict[int, str] = {
     2: "usage: wrong option, or a campaign file with mistakes",
     3: "damage: stored state (journal, record) is corrupt",
     4: "finished, but some runs failed",
-    5: "a limit given with --fail-on is broken",
+    5: "a limit given with --fail-on or --max-error-share is broken",
     6: "locked: another process owns the campaign",
     7: "not found: no such campaign, file or run",
     8: "precondition: something is missing (engine, model, disk space, permission, feature)",
@@ -96,7 +96,7 @@ class RunsFailed(DynoError):
 
 
 class GateBroken(DynoError):
-    """A limit on a comparison does not hold; the comparison itself was made and printed."""
+    """A limit does not hold; what it is about was made and printed."""
 
     exit_code = 5
 
@@ -117,6 +117,10 @@ class PreconditionError(DynoError):
     """This machine lacks something the command needs; nothing was started."""
 
     exit_code = 8
+
+
+class DiskFull(PreconditionError):
+    """What had to be written did not fit on the disk."""
 
 
 class Interrupted(DynoError):

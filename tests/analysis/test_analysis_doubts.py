@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.analysis.analysis_samples import calibration, client, experiment, record, sample, usage
 
+from dynamometer.analysis.advice import BENCH, CAMPAIGN, Advice
 from dynamometer.analysis.doubts import RULES, Row, Run, doubts_of
 from dynamometer.analysis.measure import measure
 from dynamometer.analysis.metrics import METRICS
 from dynamometer.analysis.summarise import estimate
 from dynamometer.domain.experiment import Experiment, Lengths, Load
-from dynamometer.domain.record import EngineFacts, Reading, Sample
+from dynamometer.domain.record import EngineFacts, Reading, Sample, Usage
 from dynamometer.domain.summary import Doubt
 
 
@@ -38,6 +40,12 @@ def the(code: str, one: Row) -> Doubt:
     return next(doubt for doubt in doubts_of(one) if doubt.code == code)
 
 
+def test_requests_sent_twice_are_counted() -> None:
+    twice = [one.model_copy(update={"resent": number < 2}) for number, one in enumerate(good())]
+    doubt = the("sent_twice", row([twice, good(), good()]))
+    assert "2 of 1800 requests were sent twice" in doubt.message
+
+
 def test_a_clean_row_has_no_doubts_and_an_empty_row_none_either() -> None:
     assert codes(row([good(), good(), good()])) == set()
     assert codes(row([])) == set()
@@ -55,15 +63,33 @@ HOST = {"fingerprint": "h", "system": "Linux", "processor": "p", "cores": 2, "me
         ("no_warmup", {"warmup_requests": 0, "warmup_steady": None}, "no warm-up in 3 of 3 cycles"),
         ("warmup_not_steady", {"warmup_steady": False}, "after 4 warm-up requests"),
         ("client_saturated", {"client": client(cpu_s=0.8)}, "busy 80% of the window"),
+        ("client_saturated", {"client": client(cpu_s=1.6, processes=2)}, "its 2 processes were busy 80% of the window"),
+        ("ended_early", {"ended_early": "after 3 of 60 s"}, "of 3 of 3 cycles was ended on request, after 3 of 60 s"),
         ("client_late", {"client": client(lag_p99_ms=8.0)}, "8 ms late (p99), 80% of the median ITL of 10 ms"),
         ("user_stamps", {"client": client(clock="user")}, "3 of 3 cycles"),
         ("clock_steps", {"client": client(clock_steps=2)}, "jumped 6 times"),
         ("uncalibrated", {"calibration": None}, "3 of 3 cycles: the error of its stamps is not known"),
         (
             "beyond_calibration",
-            {"calibration": calibration(covered=False)},
-            "(64 streams, 3200 events/s, kernel stamps)",
+            {"calibration": calibration(covered=False, beyond=("streams", "events"))},
+            "more than its 64 requests in flight; more than its 3200 events/s; its stamps may be further off",
         ),
+        (
+            "beyond_calibration",
+            {"calibration": calibration(covered=False, beyond=("stamps",))},
+            "stamps from user space, and it knows only the kernel's",
+        ),
+        (
+            "beyond_calibration",
+            {"calibration": calibration(covered=False, clock="user", beyond=("stamps",))},
+            "stamps from the kernel, and it knows only those from user space",
+        ),
+        (
+            "beyond_calibration",
+            {"calibration": calibration(covered=False, beyond=("behind",))},
+            "the client did not keep up with its 64 streams",
+        ),
+        ("beyond_calibration", {"calibration": calibration(covered=False)}, "harder than any of its levels"),
         ("host_busy", {"readings": (OTHERS,)}, "other programs used up to 0.7 of 2 cores during"),
         (
             "energy_source",
@@ -74,6 +100,22 @@ HOST = {"fingerprint": "h", "system": "Linux", "processor": "p", "cores": 2, "me
 )
 def test_facts_of_the_record_raise_doubts(code: str, changes: dict[str, Any], words: str) -> None:
     assert words in the(code, row([good(), good(), good()], **changes)).message
+
+
+def test_hints_are_in_the_words_of_the_command_that_shows_them() -> None:
+    samples = [sample(10, 20)] * 20 + [sample(10, error="timeout")]
+    campaign = row([samples] * 2, calibration=None, warmup_requests=0, warmup_steady=None)
+    bench = replace(campaign, advice=BENCH)
+    hints = {doubt.code: doubt.hint for doubt in doubts_of(campaign)}
+    assert hints["no_warmup"] == "set workload.warmup.max_requests: 8"
+    assert {doubt.code: doubt.hint for doubt in doubts_of(bench)} == hints | {
+        "too_few_cycles": "add --cycles 3 or more",
+        "no_warmup": "add --warmup 8",
+        "errors": BENCH.find_errors,
+        "few_samples": BENCH.more_requests,
+        "uncalibrated": BENCH.calibrate,
+    }
+    assert all(getattr(CAMPAIGN, name) and getattr(BENCH, name) for name in Advice.__slots__)
 
 
 def test_two_cycles_are_too_few() -> None:
@@ -96,6 +138,27 @@ def test_a_metric_that_climbs_drifts() -> None:
     drifts = the("drift", row([good(10 + cycle) for cycle in range(6)]))
     assert drifts.metric == "ttft_ms"
     assert "+40%" in drifts.message
+
+
+def prompts_of(tokens: int | None, *, asked: int | Lengths = 64, **workload: Any) -> set[str]:
+    told = Usage(prompt_tokens=tokens, completion_tokens=2)
+    of = experiment(max_output_tokens=2, max_input_tokens=asked, **workload)
+    return codes(row([[sample(10, 20, usage=told)] * 600] * 3, of))
+
+
+def test_prompts_of_another_length_than_asked_are_told() -> None:
+    assert "prompt_length" not in prompts_of(64)
+    assert "prompt_length" not in prompts_of(80)
+    assert "prompt_length" not in prompts_of(None)
+    assert "prompt_length" in prompts_of(81)
+    assert "prompt_length" in prompts_of(47)
+    assert "prompt_length" not in prompts_of(500, dataset="mine.jsonl")
+    assert "prompt_length" not in prompts_of(500, load=Load(trace="t.csv"))
+    assert "prompt_length" not in prompts_of(500, asked=Lengths(min=1, max=90))
+    told = Usage(prompt_tokens=62, completion_tokens=2)
+    doubt = the("prompt_length", row([[sample(10, 20, usage=told)] * 9], experiment(max_input_tokens=32)))
+    assert doubt.message == "prompts have 62 tokens by the server's count, 94% more than the 32 asked for"
+    assert "chat template" in (doubt.hint or "")
 
 
 def test_errors_short_answers_caches_and_merged_events_are_counted() -> None:
@@ -140,8 +203,13 @@ def test_late_sends_are_told_with_the_asked_and_the_sent_rate() -> None:
     assert "late_sends" not in codes(row([good()] * 3, of, **sending()))
     late = the("late_sends", row([good()] * 3, of, **sending(sent_per_s=161.0, send_lateness_p99_ms=800.0)))
     assert "asked 200 requests/s, sent 161, p99 800 ms after its time" in late.message
+    by_chance = sending(asked_per_s=230.0, sent_per_s=161.0, send_lateness_p99_ms=1234.0)
+    drawn = the("late_sends", row([good()] * 3, of, **by_chance))
+    assert "asked 200 requests/s (by chance 230 in this cycle), sent 161, p99 1234 ms after its time" in drawn.message
+    traced = experiment(load=Load(trace="monday.csv"), max_output_tokens=2)
+    assert "scheduled 230 requests/s, sent 161" in the("late_sends", row([good()] * 3, traced, **by_chance)).message
     full = the("late_sends", row([good()] * 3, of, **sending(held=7, unsent=3)))
-    assert "7 requests were held while as many as max_in_flight were in flight, 3 of them never sent" in full.message
+    assert "7 requests were held while 1024, the most allowed, were in flight, 3 of them never sent" in full.message
     assert "does not keep up" in (full.hint or "")
 
 

@@ -10,7 +10,7 @@ from tests.analysis.analysis_samples import MS, experiment, record, sample, usag
 from dynamometer.analysis.measure import measure
 from dynamometer.analysis.metrics import METRICS, Measured
 from dynamometer.domain.experiment import Load, Slo
-from dynamometer.domain.record import Reading, Record, Sample
+from dynamometer.domain.record import Reading, Record, Sample, Usage
 
 
 def value(key: str, samples: Sequence[Sample], of: Record | None = None) -> Measured:
@@ -98,6 +98,16 @@ def test_the_count_of_the_server_comes_before_that_of_the_events() -> None:
     assert value("output_tok_s", [sample(10, 20, usage=usage(7))]).value == 7
 
 
+def test_prompts_are_as_long_as_the_server_says_and_of_unknown_length_when_it_does_not() -> None:
+    told = [Usage(prompt_tokens=90), Usage(prompt_tokens=100), Usage()]
+    some = [sample(10, usage=one) for one in told]
+    bad = sample(10, usage=Usage(prompt_tokens=9000), error="empty")
+    early = sample(10, usage=Usage(prompt_tokens=9000), phase="warmup")
+    found = value("prompt_tokens", [*some, bad, early])
+    assert (found.value, found.samples) == (95, 2)
+    assert value("prompt_tokens", [sample(10)]).missing == "the server does not tell how long prompts are"
+
+
 def test_no_sensor_is_not_zero_joule() -> None:
     assert value("energy_j", [sample(5)]) == Measured(None, 0, "no energy meter was open")
     dead = Reading(meter="rapl", quantity="energy", unit="J", value=None, missing="no counters")
@@ -123,7 +133,7 @@ def test_goodput_counts_failures_as_misses() -> None:
     of = record(of=experiment(slo=Slo(ttft_ms=20, itl_ms=5)))
     samples = [sample(10, 14), sample(30, 31), sample(10, 30), sample(10, error="timeout"), sample(10)]
     assert value("goodput", samples, of) == Measured(2 / 5, 5)
-    assert value("goodput", samples).missing == "no service level (workload.slo) was given"
+    assert value("goodput", samples).missing == "no service level (slo) was given"
 
 
 def test_no_samples_at_all_give_reasons_and_no_numbers() -> None:
@@ -153,6 +163,12 @@ def test_scheduled_latency_counts_from_the_scheduled_time_and_only_open_loops_ha
     assert value("scheduled_e2e_ms", [late, lost], of) == Measured(55, 1)
     assert value("scheduled_e2e_p95_ms", [late] * 100, of).value == 55
     assert value("scheduled_e2e_ms", [late]).missing == "a closed loop schedules nothing"
+    assert value("ttft_ms", [late], of).value == 10
+    assert value("scheduled_ttft_ms", [late, lost], of) == Measured(25, 1)
+    assert value("scheduled_ttft_p95_ms", [late] * 100, of).value == 25
+    assert value("scheduled_ttft_ms", [late]).missing == "a closed loop schedules nothing"
+    unstreamed = record(of=experiment(load=OPEN, streaming=False))
+    assert value("scheduled_ttft_ms", [late], unstreamed).missing == "the workload does not stream"
 
 
 def test_goodput_of_an_open_loop_counts_waiting_and_what_was_never_answered() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from tests.analysis.analysis_samples import experiment, record, sample
 
+from dynamometer.analysis.advice import CAMPAIGN
 from dynamometer.analysis.measure import RunMetrics, measure
 from dynamometer.analysis.summarise import METHODS, analyse
 from dynamometer.domain.campaign import Campaign, ExperimentEntry
@@ -81,6 +84,17 @@ def test_failures_come_with_class_and_log_and_never_as_zeros() -> None:
     assert failed.message == "out of memory\nuse a smaller model"
     assert summary.experiments[1].failed == 1
     assert all(estimate.value is None for estimate in summary.experiments[1].estimates)
+
+
+def test_what_is_left_is_finished_and_what_failed_is_tried_again() -> None:
+    def hint(failed: Sequence[str]) -> str | None:
+        failure = Failure(kind="runtime", message="m")
+        events = [Failed(run=key, attempt=1, failure=failure, duration_s=1) for key in failed]
+        doubts = analyse(plan(), journal(*events), {}, {}, version="1").summary.doubts
+        return next(doubt.hint for doubt in doubts if doubt.code == "partial")
+
+    assert hint(plan().run_ids[:2]) == CAMPAIGN.finish
+    assert hint(plan().run_ids) == CAMPAIGN.retry
 
 
 def test_a_cycle_without_a_value_is_left_out_and_is_not_zero() -> None:

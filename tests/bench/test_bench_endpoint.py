@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +14,9 @@ from pathlib import Path
 import pytest
 from tests.tls_engine import certified, serving_tls
 
+from dynamometer.analysis.advice import BENCH
 from dynamometer.cli import main
+from dynamometer.cli.bench import command
 from dynamometer.engines.fake import FakeOptions, serving
 from dynamometer.errors import PreconditionError, UsageError
 from dynamometer.worker.bench import find_model, server_of
@@ -21,28 +25,48 @@ FAST = FakeOptions(ttft_ms=5, itl_ms=1)
 SMALL = ["-n", "4", "--output-tokens", "4", "--ignore-eos", "--warmup", "1", "-q"]
 
 
+class V6(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
 @contextmanager
-def answering(status: int, body: bytes, seen: list[tuple[str, str | None]], **headers: str) -> Iterator[str]:
-    """A server that gives one answer to everything, and notes what it was asked."""
+def answering(
+    status: int, body: bytes, seen: list[tuple[str, str | None]], address: str = "127.0.0.1", **headers: str
+) -> Iterator[str]:
+    """A server that gives one answer to every GET, a stream of four tokens to every POST, and notes what it was asked.
+
+    It answers those alone who call it by its address.
+    """
+    tokens = b'data: {"choices": [{"delta": {"content": "x"}, "finish_reason": null}]}\n\n' * 4
+    stream = tokens + b'data: {"choices": [{"delta": {}, "finish_reason": "length"}]}\n\ndata: [DONE]\n\n'
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            self._answer(status, body, headers)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer(200, stream, {"Content-Type": "text/event-stream"})
+
+        def _answer(self, code: int, content: bytes, fields: dict[str, str]) -> None:
+            assert self.headers["Host"] == f"{shown}:{server.server_port}"
             seen.append((self.path, self.headers.get("Authorization")))
-            self.send_response(status)
-            for name, value in headers.items():
+            self.send_response(code)
+            for name, value in fields.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(content)
 
         def log_message(self, *args: object) -> None:
             """Say nothing."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    shown, kind = (f"[{address}]", V6) if ":" in address else (address, http.server.ThreadingHTTPServer)
+    server = kind((address, 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://{shown}:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
@@ -125,7 +149,9 @@ def test_a_host_without_an_address_is_8(options: list[str], capsys: pytest.Captu
         (200, b'{"data": "x"}', "lists no model"),
         (200, b"[1]", "lists no model"),
         (404, b"", "answered 404"),
-        (302, b"", "answered 302"),
+        (200, b"[" * 100_000, "not JSON"),
+        (200, b'{"data": [{"id": "a\\u001bb"}]}', "lists no model"),
+        (302, b"", "answered 302: go to 'http://127.0.0.1:9/'"),
     ],
 )
 def test_what_is_no_llm_server_is_said(status: int, body: bytes, words: str) -> None:
@@ -136,6 +162,39 @@ def test_what_is_no_llm_server_is_said(status: int, body: bytes, words: str) -> 
     ):
         find_model(server_of(url), "chat", None)
     assert seen == [("/v1/models", None)]
+
+
+def test_a_server_that_wants_a_key_is_answered_with_the_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with answering(401, b"{}", []) as url:
+        assert main(["bench", url]) == 8
+    assert "--api-key-env NAME" in capsys.readouterr().err
+
+
+def test_what_does_not_speak_http_is_said_and_cannot_colour_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            client, _ = server.accept()
+            with client:
+                client.sendall(b"SSH-2.0\x1b[31m\r\n")
+                client.recv(65536)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        assert main(["bench", f"127.0.0.1:{server.getsockname()[1]}"]) == 8
+        thread.join()
+    said = capsys.readouterr().err
+    assert "answered something that is not HTTP: 'SSH-2.0\\x1b[31m" in said
+
+
+def test_a_key_that_no_header_can_hold_is_8(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MY_KEY", "s3cret\r\nX-Evil: 1")
+    assert main(["bench", "127.0.0.1:9", "--api-key-env", "MY_KEY"]) == 8
+    said = capsys.readouterr().err
+    assert "MY_KEY" in said
+    assert "s3cret" not in said
 
 
 def test_the_key_comes_from_the_environment_and_reaches_the_server_only(
@@ -153,28 +212,50 @@ def test_the_key_comes_from_the_environment_and_reaches_the_server_only(
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "words"),
     [
-        ["-c", "1", "-r", "1"],
-        ["-c", "x"],
-        ["-c", "0"],
-        ["-c", "1.5"],
-        ["-r", "0"],
-        ["-r", "1e9"],
-        ["-r", "-1"],
-        ["-n", "1", "-d", "1s"],
-        ["-d", "10"],
-        ["--arrivals", "poisson"],
-        ["--slo", "ttft=5"],
-        ["--slo", "fast"],
-        ["--slo", "ttft_ms=-1"],
-        ["--sweep", "-r", "1"],
+        (["-c", "1", "-r", "1"], "--concurrency and --rate exclude each other"),
+        (["-c", "x"], "'-c' / '--concurrency': 'x' is no list of numbers such as 1,4,16"),
+        (["-c", "0"], "--concurrency: must be at least 1, not 0"),
+        (["-c", "1.5"], "--concurrency: must be a whole number, not 1.5"),
+        (["-c", "1,1,2"], "'-c' / '--concurrency': 1 is there twice; --cycles repeats runs"),
+        (["-r", "4,2,4.0"], "'-r' / '--rate': 4 is there twice"),
+        (["-r", "0"], "--rate: must be more than 0, not 0"),
+        (["-r", "1e9"], "--rate: must be at most 100000, not 1000000000"),
+        (["-r", "-1"], "--rate: must be more than 0, not -1"),
+        (["-r", "nan"], "'-r' / '--rate': 'nan' holds a number that is not finite"),
+        (["--sweep", "-c", "inf"], "'-c' / '--concurrency': 'inf' holds a number that is not finite"),
+        (["-n", "1", "-d", "1s"], "--requests and --duration exclude each other"),
+        (["-d", "10"], "--duration: a duration needs a number and a unit"),
+        (["-d", "0s"], "--duration: must be more than 0"),
+        (["--timeout", "0s"], "--timeout: must be more than 0"),
+        (["--arrivals", "poisson"], "--arrivals belongs to --rate"),
+        (["--slo", "ttft=5"], "--slo: ttft: unknown key (did you mean 'ttft_ms'?)"),
+        (["--slo", "fast"], "--slo fast: write it as ttft_ms=500,itl_ms=50"),
+        (["--slo", "ttft_ms=1,ttft_ms=2"], "write it as ttft_ms=500,itl_ms=50"),
+        (["--slo", "ttft_ms=-1"], "--slo: ttft_ms: must be more than 0, not -1"),
+        (["--slo", "itl_ms=x"], "--slo: itl_ms: must be a number, not 'x'"),
+        (["--sweep", "-r", "1"], "--sweep takes one --concurrency to end at"),
+        (["--input-tokens", "99999999"], "--input-tokens: must be at most 10000000, not 99999999"),
+        (["--output-tokens", "99999999"], "--output-tokens: must be at most 10000000, not 99999999"),
+        (["--warmup", "9999999"], "--warmup: must be at most 100000, not 9999999"),
+        (["--seed", str(2**63)], f"--seed: must be less than {2**63}"),
+        (["--dataset", ""], "--dataset: must not be empty"),
+        (["--model", "a\nb"], "--model: give a name of 1 to 200 characters without control characters"),
+        (["--max-error-share", "1"], "'--max-error-share': '1' is no share from 0 to below 1 (100%)"),
+        (["--max-error-share", "few"], "'--max-error-share': 'few' is no share"),
+        (["--save", "."], "--save .: is a folder"),
+        (["--save", "-", "--json"], "--save - and --json both write to standard output"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_words_are_2_before_anything_is_sent(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_words_are_2_and_name_the_option_before_anything_is_sent(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["bench", "127.0.0.1:9", *arguments]) == 2
-    assert capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Input should" not in said
 
 
 @pytest.mark.parametrize(
@@ -185,6 +266,8 @@ def test_wrong_words_are_2_before_anything_is_sent(arguments: list[str], capsys:
         ("http://localhost:1/v1/chat/completions", "localhost", 1, ""),
         ("http://[::1]:8/openai/v1", "::1", 8, "/openai"),
         ("https://host", "host", 443, ""),
+        ("http://b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher/a b", "xn--bcher-kva", 80, "/a%20b"),
+        ("http://host/a%20b/v1/", "host", 80, "/a%20b"),
     ],
 )
 def test_addresses(url: str, host: str, port: int, prefix: str) -> None:
@@ -192,10 +275,38 @@ def test_addresses(url: str, host: str, port: int, prefix: str) -> None:
     assert (server.host, server.port, server.prefix) == (host, port, prefix)
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://h:99999", "http://u:p@h", "http://h:x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("ftp://x", "http://", "http://h:99999", "http://u:p@h", "http://h:x", "http://h:0", "http://[::1", "::1"),
+        *("", "http://a b", "http://a..b", f"http://{'a' * 64}", "http://h/v1?version=1", "http://h#x"),
+    ],
+)
 def test_wrong_addresses(url: str) -> None:
     with pytest.raises(UsageError):
         server_of(url)
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+def test_ipv6_addresses_are_shown_as_they_are_written() -> None:
+    assert server_of("http://[::1]:8080/v1").url == "http://[::1]:8080"
+    assert server_of("https://[::1]").url == "https://[::1]:443"
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on loopback")
+def test_a_server_at_an_ipv6_address(capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[tuple[str, str | None]] = []
+    with answering(200, b'{"data": [{"id": "m"}]}', seen, address="::1") as url:
+        assert main(["bench", f"{url}/v1", *SMALL]) == 0
+    assert f"bench {url} \N{MIDDLE DOT} completed" in capsys.readouterr().out
+    assert {path for path, _ in seen} == {"/v1/models", "/v1/chat/completions"}
 
 
 def test_over_tls_from_end_to_end(
@@ -239,3 +350,80 @@ def test_more_tokens_told_than_asked_for_are_doubted_and_a_service_level_is_show
     out = capsys.readouterr().out
     assert "Goodput" in out
     assert "4 of 4 answers the server's usage" in out
+
+
+def failing_after(answered: int) -> FakeOptions:
+    return FakeOptions(ttft_ms=5, itl_ms=1, fault="status", fault_after=answered)
+
+
+EIGHT = ["-n", "8", "--output-tokens", "4", "--warmup", "0", "-q"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "code"), [("0", 5), ("30%", 5), ("0.374", 5), ("37.5%", 0), ("0.375", 0), (".5", 0), (None, 0)]
+)
+def test_more_errors_than_allowed_are_5_with_the_table_and_their_share(
+    limit: str | None, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    allowed = ["--max-error-share", limit] if limit else []
+    with serving(failing_after(5)) as endpoint:
+        assert main(["bench", f"127.0.0.1:{endpoint.port}", *EIGHT, *allowed]) == code
+    captured = capsys.readouterr()
+    assert "Errors" in captured.out
+    assert "3 of 8 requests went wrong (37.5%: 3 http_status)" in captured.out
+    assert ("openai/fake/c1: 3 of 8 requests went wrong, 37.5%; --max-error-share allows" in captured.err) == (
+        code == 5
+    )
+
+
+def test_only_loads_beyond_the_limit_are_named_and_no_answer_at_all_is_beyond_any(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with serving(failing_after(8)) as endpoint:
+        arguments = ["bench", f"127.0.0.1:{endpoint.port}", "-c", "1,2", *EIGHT, "--max-error-share", "99%", "--json"]
+        assert main(arguments) == 5
+    captured = capsys.readouterr()
+    assert len(json.loads(captured.out)["failures"]) == 1
+    error = json.loads(captured.err)["error"]
+    assert error["code"] == 5
+    assert error["message"].startswith("openai/fake/c2: 8 of 8 requests went wrong, 100%; --max-error-share allows 99%")
+    assert "503" in error["message"]
+    assert "c1" not in error["message"]
+
+
+def test_the_first_error_is_said_while_it_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(failing_after(5)) as endpoint:
+        assert main(["bench", f"127.0.0.1:{endpoint.port}", *EIGHT[:-1]]) == 0
+    said = capsys.readouterr().err
+    assert re.search(r"^openai/fake/c1: 5 of 8 requests in .* s; the first that went wrong: 503: ", said)
+
+
+def test_a_warm_up_that_takes_all_the_time_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(FakeOptions(fault="stall", fault_after=1)) as endpoint:
+        arguments = ["bench", f"127.0.0.1:{endpoint.port}", *SMALL[2:], "--warmup", "2", "--timeout", "1s"]
+        assert main(arguments) == 4
+    said = capsys.readouterr().err
+    assert "the warm-up used up the 1s of --timeout, with 1 of 2 requests answered; raise --timeout, or lower" in said
+
+
+def test_requests_saved_to_standard_output_are_alone_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(FAST) as endpoint:
+        assert main(["bench", f"127.0.0.1:{endpoint.port}", *SMALL, "--save", "-"]) == 0
+    captured = capsys.readouterr()
+    assert [json.loads(line)["status"] for line in captured.out.splitlines()] == [200] * 5
+    assert "openai/fake" in captured.err
+
+
+def test_hints_name_options_of_bench_and_nothing_of_campaigns(capsys: pytest.CaptureFixture[str]) -> None:
+    hints = [getattr(BENCH, name) for name in BENCH.__slots__]
+    known = {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
+    assert {flag for hint in hints for flag in re.findall(r"--[a-z-]+", hint)} <= known
+    with serving(FakeOptions(ttft_ms=5, itl_ms=1, fault="wrong_usage")) as endpoint:
+        assert main(["bench", f"127.0.0.1:{endpoint.port}", *EIGHT]) == 0
+    out = capsys.readouterr().out
+    assert "add --cycles 3 or more" in out
+    assert "add --warmup 8" in out
+    assert "--save FILE keeps both" in out
+    for word in ("campaign", "--resume", "workload.", "execution.", "samples.jsonl", "set cycles"):
+        assert not any(word in hint for hint in hints)
+        assert word not in out

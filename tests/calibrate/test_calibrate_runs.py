@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from dynamometer.cli.app import dyno
 from dynamometer.client.measure import measure
 from dynamometer.client.request import prepare
 from dynamometer.client.stamps import KernelStamps
+from dynamometer.domain.calibration import CalibrationLevel, Spread
 from dynamometer.domain.record import ClientHealth, Sample, Window
 from dynamometer.engines.fake import FakeOptions, serving
-from dynamometer.errors import DamageError
+from dynamometer.errors import DamageError, Interrupted, PreconditionError
 from dynamometer.load.stops import AfterRequests
 from dynamometer.store.calibrations import calibration_path, default_state, read_calibration, write_calibration
 from dynamometer.store.records import read_record
-from dynamometer.worker.calibrate import Course, calibrate, cited, merged, most_in_flight
+from dynamometer.worker.calibrate import Course, calibrate, cited, most_in_flight, new_calibration
 from dynamometer.worker.facts import host_facts
 
 SECOND = 1_000_000_000
@@ -77,7 +78,7 @@ def test_user_space_stamps_are_told_apart() -> None:
 
 
 def test_the_command_prints_keeps_and_doctor_says_so(say: Callable[..., Result], own_home: Path) -> None:
-    words = ("calibrate", "--streams", "1,2", "--rate", "200", "--tokens", "10")
+    words = ("calibrate", "--streams", "1,2", "--rate", "200", "--tokens", "10", "--rounds", "2")
     assert "none of this machine" in say("doctor").stdout
     told = say(*words)
     assert told.exit_code == 0, told.output
@@ -89,20 +90,81 @@ def test_the_command_prints_keeps_and_doctor_says_so(say: Callable[..., Result],
     assert kept is not None
     assert file == calibration_path(default_state(), kept.host, kept.dynamometer)
     assert [one.streams for one in kept.levels] == [1, 2]
-    assert kept.id in say("doctor").stdout
+    assert "fewer than 500 values, so no p99" in told.stderr
+    doctor = say("doctor").stdout
+    assert f"{kept.id} of " in doctor
+    assert "quick" not in doctor
 
     again = say("calibrate", "--streams", "2,3", "--rate", "200", "--quick", "--json")
     document = json.loads(again.stdout)
     assert [one["streams"] for one in document["levels"]] == [2, 3]
-    assert [one["tokens"] for one in document["levels"]] == [16, 16]
+    assert [(one["tokens"], one["quick"]) for one in document["levels"]] == [(16, True), (16, True)]
+    assert document["stayed"] == []
     now = read_calibration(default_state(), kept.host, __version__)
     assert now is not None
     assert now.id == document["id"]
     assert [(one.streams, one.tokens) for one in now.levels] == [(1, 10), (2, 16), (3, 16)]
+    assert all(one.ttft_error_ms.n == one.requests + one.short_requests >= 30 for one in now.levels if one.quick)
+    assert "quick: " in say("doctor").stdout
+
+
+def test_a_quick_level_leaves_a_fuller_one_and_says_so(say: Callable[..., Result]) -> None:
+    load = ("calibrate", "--streams", "2", "--rate", "500")
+    assert say(*load, "--tokens", "60", "--rounds", "2").exit_code == 0
+    host = host_facts().fingerprint
+    full = read_calibration(default_state(), host, __version__)
+    told = say(*load, "--quick")
+    assert "2 streams: measured before from more events, which stays; --replace keeps this one" in told.stderr
+    assert " kept in " not in told.stderr
+    assert read_calibration(default_state(), host, __version__) == full
+    document = json.loads(say(*load, "--quick", "--replace", "--json").stdout)
+    now = read_calibration(default_state(), host, __version__)
+    assert now is not None
+    assert (now.id, [one.quick for one in now.levels], document["stayed"]) == (document["id"], [True], [])
+
+
+def test_ctrl_c_keeps_the_levels_that_are_done(say: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    (one,) = calibrate(Course(streams=(1,), rate=500, tokens=4))
+
+    def until_ctrl_c(_course: Course) -> Iterator[CalibrationLevel]:
+        yield one
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dynamometer.cli.calibrate.calibrate", until_ctrl_c)
+    told = say("calibrate", "--streams", "1,2,4")
+    assert isinstance(told.exception, Interrupted)
+    assert told.exception.message == "stopped after 1 of 3 levels; those are kept"
+    assert told.exception.hint == "the same with --streams 2,4 measures the others"
+    kept = read_calibration(default_state(), host_facts().fingerprint, __version__)
+    assert kept is not None
+    assert kept.levels == (one,)
+    assert told.stdout.count("\n      1  ") == 2
+
+
+def test_a_state_folder_that_cannot_be_written_is_told_before_measuring(
+    say: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DYNO_HOME", str(tmp_path / "file"))
+    told = say("calibrate")
+    assert isinstance(told.exception, PreconditionError)
+    assert "--no-save" in (told.exception.hint or "")
+    assert told.stdout == ""
+
+
+def test_few_streams_are_given_as_many_requests_as_a_p99_takes() -> None:
+    full = Course(streams=(1,), rate=50, tokens=96, values=500)
+    at_levels = [(full.rounds_at(n), full.short_rounds_at(n)) for n in (1, 2, 16, 64, 256)]
+    assert at_levels == [(6, 494), (3, 247), (2, 30), (2, 6), (2, 0)]
+    assert 30 < full.seconds_at(1) < 40
+    slow = Course(streams=(1,), rate=1, tokens=96, values=500)
+    assert (slow.rounds_at(1), slow.short_rounds_at(1)) == (2, 10)
+    told = Course(streams=(1,), rate=50, tokens=96, rounds=3, values=500)
+    assert (told.rounds_at(1), told.short_rounds_at(1)) == (3, 0)
 
 
 def test_not_kept_when_told(say: Callable[..., Result], own_home: Path) -> None:
-    told = say("calibrate", "--streams", "1", "--rate", "500", "--tokens", "4", "--no-save", "--json")
+    told = say("calibrate", "--streams", "1", "--rate", "500", "--tokens", "4", "--rounds", "2", "--no-save", "--json")
     assert json.loads(told.stdout)["file"] is None
     assert not (own_home / "state").exists()
 
@@ -131,8 +193,10 @@ def test_records_cite_what_is_known_of_their_machine(own_home: Path) -> None:
     window = Window(begin_ns=0, end_ns=SECOND)
     one = [sample(SECOND // 4, SECOND // 2)]
     assert cited(host, kernel, window, one) is None
-    levels = [level.model_copy(update={"clock": "kernel"}) for level in calibrate(Course((2,), rate=200, tokens=4))]
-    known = merged(None, host, levels)
+    good = Spread(p50=0.01, p99=0.02, max=0.03, n=500)
+    changes = {"clock": "kernel", "ttft_error_ms": good, "itl_error_ms": good, "merged_share": 0.0}
+    levels = [level.model_copy(update=changes) for level in calibrate(Course((2,), rate=200, tokens=4))]
+    known = new_calibration(host).updated(levels)
     write_calibration(default_state(), known)
 
     found = cited(host, kernel, window, one)
@@ -166,7 +230,9 @@ def test_requests_in_flight_at_once() -> None:
 
 def test_a_campaign_cites_the_calibration_of_its_machine_and_its_report_names_it(lab: Lab) -> None:
     assert lab.dyno("campaign", "run", lab.file(name="first", loads=1)).code == 0
-    made = lab.dyno("calibrate", "--streams", "1,2", "--rate", "2000", "--tokens", "10", "--json").json()
+    made = lab.dyno(
+        "calibrate", "--streams", "1,2", "--rate", "2000", "--tokens", "10", "--rounds", "2", "--json"
+    ).json()
     assert (
         lab.dyno(
             "campaign",

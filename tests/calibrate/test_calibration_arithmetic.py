@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamometer.analysis.calibration import Asked, TrueTimes, held_share, level, spread
-from dynamometer.domain.calibration import Calibration, CalibrationLevel, Spread
+from dynamometer.analysis.metrics.base import NEEDED
+from dynamometer.domain.calibration import NEEDED_FOR_P99, Calibration, CalibrationLevel, Spread
 from dynamometer.domain.record import ClientHealth, Sample, Window
 
 MS = 1_000_000
@@ -43,11 +44,11 @@ def test_errors_are_matched_per_event() -> None:
         (sample(1, 15.4, 35.4, 55.4, sent_ms=5), truth(15, 35, 55, late_ms=3, call_ms=0.02)),
     ]
     found = level(ASKED, pairs, HEALTH, WINDOW)
-    assert found.ttft_error_ms == Spread(p50=0.1, p99=0.4, max=0.4, n=2)
-    assert found.itl_error_ms == Spread(p50=0.0, p99=0.2, max=0.2, n=4)
-    assert found.server_late_ms == Spread(p50=1, p99=3, max=3, n=6)
-    assert found.server_send_ms == Spread(p50=0.01, p99=0.02, max=0.02, n=6)
-    assert found.unexplained_ms == Spread(p50=0.29, p99=0.38, max=0.38, n=6)
+    assert found.ttft_error_ms == Spread(p50=0.1, p99=None, max=0.4, n=2)
+    assert found.itl_error_ms == Spread(p50=0.0, p99=None, max=0.2, n=4)
+    assert found.server_late_ms == Spread(p50=1, p99=None, max=3, n=6)
+    assert found.server_send_ms == Spread(p50=0.01, p99=None, max=0.02, n=6)
+    assert found.unexplained_ms == Spread(p50=0.29, p99=None, max=0.38, n=6)
     assert found.server_cpu_share == pytest.approx(10 / 45)
     assert (found.requests, found.bad, found.clock, found.lag_p99_ms) == (2, 0, "kernel", 0.25)
     assert found.merged_share == pytest.approx(2 / 6)
@@ -76,7 +77,22 @@ def test_what_does_not_match_is_counted_and_left_out(seen: Sample, sent: TrueTim
     found = level(ASKED, [(seen, sent)], HEALTH, WINDOW)
     assert (found.requests, found.bad) == (1, 1)
     assert found.ttft_error_ms == Spread(p50=None, p99=None, max=None, n=0)
-    assert not found.covers(1, 1, "kernel")
+    assert calibration(found).cite(1, 1, "kernel") is None
+
+
+def test_short_requests_count_for_ttft_alone() -> None:
+    pairs = [(sample(0, 10.1, 30), truth(10, 30))]
+    short = [
+        (sample(1, 10.3, 30), truth(10, 30)),
+        (sample(2, 10.9, 31), truth(10, 30, 50)),
+        (sample(3, 10.2, 30), None),
+    ]
+    found = level(ASKED, pairs, HEALTH, WINDOW, short)
+    assert (found.requests, found.short_requests, found.bad) == (1, 3, 2)
+    assert (found.ttft_error_ms.n, found.ttft_error_ms.max) == (2, 0.3)
+    assert found.itl_error_ms.n == 1
+    assert found.events_s == pytest.approx(20)
+    assert found.asked_events == 1 * 3 + 3
 
 
 def test_nothing_at_all_gives_no_figures_rather_than_zero() -> None:
@@ -97,11 +113,19 @@ def test_held_counts_from_the_first_send_to_the_last() -> None:
 def test_percentiles_are_values_that_occurred(values: list[int]) -> None:
     found = spread(values)
     magnitudes = {abs(value) / 1e6 for value in values}
-    assert {found.p50, found.p99, found.max} <= magnitudes
-    assert found.max == max(magnitudes)
+    assert {found.p50, found.max} <= magnitudes
+    assert found.p99 is None
+    assert found.most == found.max == max(magnitudes)
     assert found.n == len(values)
     assert found.p50 is not None
     assert sum(abs(value) / 1e6 <= found.p50 for value in values) * 2 >= len(values)
+
+
+def test_a_p99_takes_as_many_values_as_those_of_runs_do() -> None:
+    assert NEEDED[0.99] == NEEDED_FOR_P99
+    too_few, enough = spread(range(NEEDED_FOR_P99 - 1)), spread(range(NEEDED_FOR_P99))
+    assert (too_few.p99, too_few.most) == (None, 498 / 1e6)
+    assert (enough.p99, enough.most, enough.max) == (494 / 1e6, 494 / 1e6, 499 / 1e6)
 
 
 def at(streams: int, rate: float = 50, **changes: Any) -> CalibrationLevel:
@@ -135,7 +159,9 @@ def test_the_smallest_level_that_is_no_easier_than_the_run_is_cited(
     found = known.cite(streams, events_s, clock)
     assert found is not None
     assert (found.streams, found.covered, found.id) == (cited, covered, known.id)
-    assert (found.ttft_error_p99_ms, found.itl_error_p99_ms) == (0.1, 0.1)
+    assert (found.ttft_error_p99_ms, found.ttft_error_max_ms, found.ttft_errors) == (None, 0.1, 1)
+    assert (found.itl_error_p99_ms, found.itl_error_max_ms, found.itl_errors) == (None, 0.1, 1)
+    assert bool(found.beyond) is not covered
 
 
 def test_levels_with_errors_cover_nothing() -> None:
@@ -154,6 +180,43 @@ def test_a_level_that_the_client_did_not_keep_up_with_covers_nothing(changes: di
     found = calibration(at(64, **changes)).cite(1, 1, "kernel")
     assert found is not None
     assert not found.covered
+
+
+@pytest.mark.parametrize(
+    ("levels", "run", "cited", "beyond"),
+    [
+        ((at(1), at(16)), (17, 10, "kernel"), 16, ("streams",)),
+        ((at(1), at(16)), (1, 9000, "kernel"), 16, ("events",)),
+        ((at(16), at(64, clock="user")), (32, 10, "kernel"), 16, ("streams",)),
+        ((at(16), at(64, merged_share=0.5)), (64, 2000, "kernel"), 64, ("behind",)),
+        ((at(16), at(64, merged_share=0.5)), (99, 9000, "kernel"), 16, ("streams", "events")),
+        ((at(16),), (20, 9000, "user"), 16, ("streams", "events", "stamps")),
+    ],
+    ids=["streams", "events", "same stamps first", "behind", "fewest", "all"],
+)
+def test_a_run_beyond_all_levels_is_told_in_what(
+    levels: tuple[CalibrationLevel, ...], run: tuple[int, float, str], cited: int, beyond: tuple[str, ...]
+) -> None:
+    found = calibration(*levels).cite(*run)
+    assert found is not None
+    assert (found.streams, found.covered, found.beyond) == (cited, False, beyond)
+
+
+def test_a_level_from_fewer_events_never_displaces_a_fuller_one() -> None:
+    full, quick = at(16, tokens=96, requests=32), at(16, tokens=16, requests=32, quick=True)
+    again = full.model_copy(update={"at": "later"})
+    assert calibration(full).updated([quick]).levels == (full,)
+    assert calibration(full).updated([quick], replace=True).levels == (quick,)
+    assert calibration(quick).updated([full]).levels == (full,)
+    assert calibration(full).updated([again]).levels == (again,)
+    broken = full.model_copy(update={"bad": 1})
+    assert calibration(broken).updated([quick]).levels == (quick,)
+
+
+def test_a_citation_says_that_a_level_is_quick() -> None:
+    found = calibration(at(1), at(16, quick=True)).cite(2, 10, "kernel")
+    assert found is not None
+    assert found.quick
 
 
 def test_a_level_measured_again_takes_the_place_of_the_old_one() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.campaign.bench import Bench, bench, small_plan
 
 from dynamometer.campaign.loop import Places
 from dynamometer.campaign.policies import Threshold, again
+from dynamometer.campaign.stop import listening
 from dynamometer.domain.campaign import FailureThreshold
 from dynamometer.domain.failure import Failure
 from dynamometer.domain.step import Step
@@ -71,6 +73,19 @@ def test_failures_are_retried_and_kept_apart_and_a_config_error_never_is(tmp_pat
             (f"{second.id}-c2", 2),
         ]
         assert made.journal().status().tally() == {"failed": 2, "completed": 2}
+
+
+def test_a_failure_that_every_run_would_meet_stops_the_campaign_and_resume_makes_the_run_again(tmp_path: Path) -> None:
+    full = Failure(kind="resource", message="the disk is full", hint="free some space", stops_campaign=True)
+    with bench(tmp_path) as made:
+        with pytest.raises(PreconditionError, match="the disk is full") as caught:
+            made.walk(SimulatedExecutor(fails=lambda _: full))
+        assert caught.value.hint == "free some space"
+        assert made.events() == ["opened", "started", "interrupted", "closed"]
+        assert made.journal().status().tally() == {"interrupted": 1, "pending": 3}
+        closed = made.walk()
+        assert closed is not None
+        assert closed.state == "completed"
 
 
 def test_resume_retries_failed_runs_or_leaves_them_as_asked_and_never_repeats_done_ones(tmp_path: Path) -> None:
@@ -255,3 +270,18 @@ def test_a_threshold_broken_by_the_last_run_stops_nothing(tmp_path: Path) -> Non
         closed = made.walk(SimulatedExecutor(fails=lambda _: RUNTIME))
         assert closed is not None
         assert closed.state == "failed"
+
+
+def test_who_is_told_of_a_signal_may_wait_for_what_the_interrupted_code_holds() -> None:
+    display = threading.Lock()
+    told: list[int] = []
+
+    def on_request(times: int) -> None:
+        with display:
+            told.append(times)
+
+    with listening(on_request) as stop, display:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        assert (stop.times, stop.signal, told) == (2, signal.SIGINT, [])
+    assert told == [1, 2]

@@ -125,8 +125,13 @@ def test_weights_that_are_none_are_refused_with_the_reason(
     assert "left out" in said.out
     assert "bad.gguf" in said.out
     assert "cannot be run as it is" in said.out
+    assert "hint: the path of a model is a .gguf file, a folder of weights, or demo:NAME" in said.out
     assert main(["campaign", "run", str(path)]) == 8
-    assert "bad.gguf" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told.startswith("error: nothing can be run, since every experiment is left out:\n")
+    assert "no weights of tiny: " in told
+    assert f"{bad}" in told
+    assert "hint: the path of a model is" in told
     assert not (here.cwd / "results").exists()
 
 
@@ -206,6 +211,25 @@ def test_a_full_disk_stops_with_8_and_resume_finishes_when_there_is_room(lab: La
     again = lab.dyno("campaign", "run", file, "--resume", "-q")
     assert again.code == 0, again.err
     assert_finished(lab.folder, most_repeats=1)
+
+
+@pytest.mark.root
+def test_results_larger_than_the_room_that_is_left_stop_with_8_and_no_run_fails(lab: Lab, small_disk: Path) -> None:
+    workload = {"requests": 64, "max_output_tokens": 800}
+    file = lab.file(cycles=1, loads=[64], workload=workload, options={"ttft_ms": 0})
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * (2 * 1024 * 1024 - 512 * 1024))
+    ended = lab.dyno("campaign", "run", file)
+    assert ended.code == 8, ended.err
+    assert "the disk is full: cannot write" in ended.err
+    assert "hint: free some space, then go on with: dyno campaign run FILE --resume" in ended.err
+    assert lab.events() == ["opened", "claimed", "started", "interrupted", "closed"]
+    filler.unlink()
+    again = lab.dyno("campaign", "run", file, "--resume", "-q")
+    assert again.code == 0, again.err
+    assert_finished(lab.folder, most_repeats=1)
+    samples = next(lab.folder.runs.rglob("samples.jsonl"))
+    assert samples.stat().st_size > 512 * 1024
 
 
 @pytest.mark.root

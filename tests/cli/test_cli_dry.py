@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -125,3 +126,41 @@ def test_files_that_are_not_here_are_told_before_anything_is_made(
     told = {"model": "hint: run: dyno model fetch", "prompts": f"no prompts at {here.cwd / 'mine.jsonl'}"}
     assert told[missing] in capsys.readouterr().err
     assert tree(here.root) == before
+
+
+TRACE = "at_s,input_tokens,output_tokens\n0,32,16\n0.1,256,48\n"
+ABOUT = "prompts are about so long before the chat template; the server's own count is in the report"
+
+
+@pytest.mark.parametrize(
+    ("trace", "dataset", "shown"),
+    [
+        (TRACE, "builtin", "the whole trace, 32–256 -> 16–48 tokens, by the trace"),
+        ("at_s\n0\n1\n", "builtin", "the whole trace, 64 -> 4 tokens"),
+        ("at_s,output_tokens\n0,7\n1,7\n", "mine.jsonl", "the whole trace, own prompts -> 7 tokens, by the trace"),
+        (None, "mine.jsonl", "2 requests, own prompts -> 4 tokens"),
+        (None, "synthetic", "2 requests, 64 -> 4 tokens"),
+    ],
+)
+def test_the_plan_shows_the_lengths_that_will_be_sent(
+    trace: str | None, dataset: str, shown: str, here: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load: dict[str, object] = {"concurrency": 1}
+    if trace is not None:
+        (here.cwd / "mine.csv").write_text(trace)
+        load = {"trace": "mine.csv"}
+    file = here.file(
+        workload={"load": load, "dataset": dataset, "max_input_tokens": 64, "requests": None if trace else 2}
+    )
+    assert main(["campaign", "validate", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert f"{shown}\n" in out
+    assert (ABOUT in out) == (dataset != "mine.jsonl")
+
+
+def test_the_plan_as_json_bounds_the_lengths_of_traces(here: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    (here.cwd / "mine.csv").write_text("at_s,input_tokens\n0,32\n0.1,256\n")
+    file = here.file(workload={"load": {"trace": "mine.csv"}, "requests": None})
+    assert main(["campaign", "validate", str(file), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["traces"]
+    assert found == {"mine.csv": {"requests": 2, "input_tokens": {"min": 32, "max": 256}, "output_tokens": None}}

@@ -164,6 +164,7 @@ ACTS: dict[str, tuple[dict[str, Any], Any]] = {
 
 SEEN_BY_RUNS = {
     "execution.timeout",
+    "execution.client_processes",
     "execution.retry.max_attempts",
     "execution.failure_threshold.rate",
     "execution.failure_threshold.scope",
@@ -298,8 +299,9 @@ def steps_of(lab: Lab, data: dict[str, Any], fails: Failure | None = None) -> li
 
 def test_keys_that_runs_see(here: Lab) -> None:
     data = with_key(with_key(MATRIX, "execution.timeout", "77s"), "energy.source", "none")
+    data = with_key(data, "execution.client_processes", 3)
     (step,) = steps_of(here, data)
-    assert (step.timeout_s, step.energy_source) == (77, "none")
+    assert (step.timeout_s, step.energy_source, step.client_processes) == (77, "none", 3)
     failure = Failure(kind="runtime", message="no")
     for retries in (0, 3):
         assert len(steps_of(here, with_key(MATRIX, "execution.retry.max_attempts", retries), failure)) == 1 + retries

@@ -42,7 +42,7 @@ def usage(completion: object, **more: object) -> bytes:
 def exchange(parts: Iterable[bytes], end: End = "complete", detail: str = "") -> Exchange:
     """Parts arrive one per millisecond after the request was sent at 0."""
     pieces = tuple(Piece((index + 1) * 1000, part) for index, part in enumerate(parts))
-    return Exchange("id", 0, pieces, end, detail)
+    return Exchange("id", 0, 0, pieces, end, detail)
 
 
 def stream(*parts: bytes, end: End = "complete", last: bytes = b"0\r\n\r\n") -> Sample:
@@ -293,7 +293,7 @@ def test_usage_and_events_are_both_kept_when_they_differ() -> None:
 
 
 def test_what_was_asked_and_when_it_was_due_is_kept() -> None:
-    raw = Exchange("id", 70, (), "unsent", scheduled_ns=50)
+    raw = Exchange("id", 0, 70, (), "unsent", scheduled_ns=50)
     sample = decode(raw, streaming=True, max_tokens=7)
     assert (sample.error, sample.scheduled_ns, sample.sent_ns, sample.max_tokens) == ("unsent", 50, 70, 7)
 

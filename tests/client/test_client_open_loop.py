@@ -136,7 +136,8 @@ def test_the_deadline_ends_an_open_loop() -> None:
         traffic, samples = send(endpoint, every(50, 100), limits=limits)
     kinds = [sample.error for sample in samples]
     assert kinds == ["timeout"] * kinds.count("timeout") + ["unsent"] * kinds.count("unsent")
-    assert len(kinds) == 100
+    due = (traffic.window.end_ns - traffic.window.begin_ns) // (50 * MS) + 1
+    assert len(kinds) == due < 100, "those that never were due are not among them"
     assert traffic.gave_up is not None
 
 

@@ -44,7 +44,7 @@ def test_two_campaigns(lab: Lab) -> None:
     refused = lab.dyno("campaign", "compare", b, other)
     assert refused.code == 8
     assert "2 pairs of rows were not compared" in refused.err
-    assert "seed 42 in A, 2 from builtin" in refused.err
+    assert "prompts: seed 42 in A, 7 in B" in refused.err
     assert "--allow prompts" in refused.err
     assert lab.dyno("campaign", "compare", b, other, "--allow", "prompts").code == 0
 
@@ -54,17 +54,37 @@ def test_rows_of_one_campaign(lab: Lab) -> None:
     by = lab.dyno("campaign", "compare", name, "--by", "load", "--json")
     (pair,) = by.json()["pairs"]
     assert pair["paired"]
-    assert pair["differs"] == ["workload.load.concurrency: 1 → 2"]
+    assert pair["differs"] == [{"key": "workload.load.concurrency", "a": "1", "b": "2"}]
     assert lab.dyno("campaign", "compare", name, "--json").json()["pairs"][0]["differs"] == pair["differs"]
     swapped = lab.dyno("campaign", "compare", f"{name}:*c2", f"{name}:*c1", "--json").json()
-    assert swapped["pairs"][0]["differs"] == ["workload.load.concurrency: 2 → 1"]
+    assert swapped["pairs"][0]["differs"][0] == {"key": "workload.load.concurrency", "a": "2", "b": "1"}
+
+
+def test_a_side_that_failed_whole_is_not_comparable(lab: Lab) -> None:
+    name = made(lab, "good", loads=[1])
+    broken = lab.dyno("campaign", "run", lab.file("bad", cycles=3, loads=[1], options={"fault": "start_failure"}), "-q")
+    assert broken.code == 4
+    bad = next(folder.root.name for folder in lab.folders if folder.root.name.startswith("bad-"))
+    said = lab.dyno("campaign", "compare", name, bad, "--fail-on", "ttft_ms>+5%")
+    assert said.code == 8
+    assert "no finished run in B" in said.out
+    assert "no finished run on one side" in said.err
+    assert "options.ttft_ms" not in said.out
+    assert "options.fault: default → start_failure" in said.out
+
+
+def test_an_option_at_its_default_has_a_value(lab: Lab) -> None:
+    name = made(lab, "defaults", loads=[1], options={"ttft_ms": 5, "itl_ms": [1, 5], "jitter_ms": 1})
+    assert "(itl_ms=1.0 → 5.0)" in lab.dyno("campaign", "compare", name, "--by", "itl_ms").out
+    swapped = lab.dyno("campaign", "compare", name, "--by", "itl_ms=5")
+    assert "differs in options.itl_ms: 5.0 → 1.0" in swapped.out
 
 
 def test_wrong_words(lab: Lab) -> None:
     name = made(lab, "one", loads=[1])
     for words, code, message in (
-        ((name,), 2, "has 1 rows"),
-        ((name, name), 2, "with itself"),
+        ((name,), 2, "has one row, and nothing to compare it with"),
+        ((name, name), 2, "would be compared with itself"),
         ((name, "nowhere"), 7, "no campaign 'nowhere'"),
         ((f"{name}:zzz", name), 7, "no row 'zzz'"),
         ((name, "--by", "engine"), 2, "differ in engine alone"),

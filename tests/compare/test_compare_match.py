@@ -6,7 +6,8 @@ import pytest
 from tests.compare.compare_samples import campaign, variant
 
 from dynamometer.analysis.match import across, differences, select, within
-from dynamometer.domain.experiment import Load
+from dynamometer.domain.comparison import Difference
+from dynamometer.domain.experiment import Load, Slo
 from dynamometer.errors import NotFoundError, UsageError
 
 TTFT = (10.0, 11.0, 12.0)
@@ -62,7 +63,24 @@ def test_by_an_option_the_default_is_a_value_too() -> None:
     one = campaign([(variant(), TTFT), (variant(options={"n_threads": 2}), TTFT)])
     assert within(one, (0, 1), "n_threads").pairs == ((0, 1),)
     assert within(one, (0, 1), "n_threads=2").pairs == ((1, 0),)
-    assert differences(one.rows[0].experiment, one.rows[1].experiment) == ("options.n_threads: default → 2",)
+    defaults = {"llama_cpp": {"n_threads": 4, "seed": 0, "n_batch": None}}
+    assert within(one, (0, 1), "n_threads=4", defaults).pairs == ((0, 1),)
+    assert within(one, (0, 1), "n_threads=2.0", defaults).pairs == ((1, 0),)
+    plain, threads = (row.experiment for row in one.rows)
+    assert differences(plain, threads, {}) == (Difference(key="options.n_threads", a="default", b="2"),)
+    assert differences(plain, threads, defaults) == (Difference(key="options.n_threads", a="4", b="2"),)
+
+
+def test_what_an_engine_does_not_have_is_no_default_and_service_levels_differ_too() -> None:
+    a = variant(options={"n_threads": 2}, workload={"slo": Slo(ttft_ms=60)})
+    b = variant("vllm", workload={"slo": Slo(ttft_ms=100)})
+    found = {one.key: (one.a, one.b) for one in differences(a, b, {"vllm": {"n_threads": None}})}
+    assert found == {
+        "engine": ("llama_cpp", "vllm"),
+        "options.n_threads": ("2", "none"),
+        "slo.ttft_ms": ("60.0", "100.0"),
+    }
+    assert differences(b, variant("vllm"), {}) == (Difference(key="slo.ttft_ms", a="100.0", b="none"),)
 
 
 def test_rows_are_chosen_by_name_id_beginning_and_glob() -> None:

@@ -12,7 +12,8 @@ from dynamometer.analysis.gate import parse_gate
 from dynamometer.analysis.likeness import CAN_ALLOW
 from dynamometer.analysis.match import Matched
 from dynamometer.analysis.metrics import METRICS
-from dynamometer.domain.comparison import Comparison, Effect, Unlike
+from dynamometer.domain.comparison import Comparison, Difference, Effect, Unlike
+from dynamometer.domain.experiment import Slo
 from dynamometer.domain.record import HostFacts, ModelFacts, Reading
 from dynamometer.errors import UsageError
 
@@ -63,7 +64,7 @@ def test_interleaved_cycles_are_compared_in_pairs_which_takes_the_noise_out() ->
     assert paired.paired
     assert (effect := paired.effect("ttft_ms")) is not None
     assert (effect.verdict, effect.method) == ("better", "paired-t-log")
-    assert paired.differs == ("options.n_threads: default → 2",)
+    assert paired.differs == (Difference(key="options.n_threads", a="default", b="2"),)
     grouped = campaign(rows, grouped=True)
     apart = compare(grouped, grouped, Matched(((0, 1),)), Terms(), version="1").pairs[0]
     assert apart.unpaired == "cycles of the two were not interleaved"
@@ -181,3 +182,30 @@ def test_limits_that_say_nothing_are_refused() -> None:
             parse_gate(text, KEYS)
     with pytest.raises(UsageError, match="unknown metric 'speed'"):
         against((1, 2, 3), (1, 2, 3), metrics=("speed",))
+
+
+def test_goodput_by_unlike_service_levels_does_not_compare() -> None:
+    strict, mild = (variant(workload={"slo": Slo(ttft_ms=limit)}) for limit in (11, 50))
+    one, two = campaign([(strict, (10, 11, 12))]), campaign([(mild, (10, 11, 12))], "two")
+    pair = compare(one, two, Matched(((0, 0),)), Terms(), version="1").pairs[0]
+    assert (effect := pair.effect("goodput")) is not None
+    assert effect.missing == "service level ttft_ms 11 in A, ttft_ms 50 in B"
+    assert (found := pair.effect("ttft_ms")) is not None
+    assert found.value is not None
+
+
+def test_shares_do_not_differ_by_more_than_all() -> None:
+    of = variant(workload={"slo": Slo(ttft_ms=20)})
+    one, two = campaign([(of, (10, 10, 10, 30))]), campaign([(of, (30, 30, 30, 10))], "two")
+    effect = compare(one, two, Matched(((0, 0),)), Terms(), version="1").pairs[0].effect("goodput")
+    assert effect is not None
+    assert effect.low == -1.0
+    assert effect.high is not None
+
+
+def test_seeds_that_differ_are_told_with_both_values() -> None:
+    other = variant(workload={"seed": 7})
+    one, two = campaign([(SLOW, (1, 2, 3))]), campaign([(other, (1, 2, 3))], "two", prompts_sha256="else")
+    (refused,) = compare(one, two, Matched(((0, 0),)), Terms(), version="1").refused
+    assert refused.reasons[0].message.startswith("prompts: seed ")
+    assert refused.reasons[0].message.endswith(" in A, 7 in B")

@@ -11,8 +11,9 @@ from dynamometer.domain.experiment import Experiment, Lengths, Load, Ramp, Warmu
 from dynamometer.domain.step import Step
 from dynamometer.domain.wire import Endpoint
 from dynamometer.engines.fake import FakeOptions, serving
-from dynamometer.errors import CampaignError, PreconditionError
+from dynamometer.errors import CampaignError, Interrupted, PreconditionError
 from dynamometer.load.arrivals import pace
+from dynamometer.worker.calibrate import most_in_flight
 from dynamometer.worker.drive import Driven, drive
 
 FAST = FakeOptions(ttft_ms=3, itl_ms=1, n_parallel=8)
@@ -71,6 +72,57 @@ def test_cold_warmup_window_in_this_order() -> None:
     assert opened <= result.window.begin_ns == window[0].sent_ns
     assert max(sample.ended_ns or 0 for sample in window) <= result.window.end_ns <= closed
     assert all((sample.ended_ns or opened) < opened for sample in result.samples[:4])
+
+
+def test_several_processes_send_what_one_sends() -> None:
+    workload: dict[str, Any] = {"load": Load(concurrency=3), "requests": 12, "dataset": "synthetic"}
+    with serving(FAST) as endpoint:
+        alone, shared = (
+            driven(endpoint, step(**workload).model_copy(update={"client_processes": number})) for number in (1, 3)
+        )
+    assert (alone.client.processes, shared.client.processes) == (1, 3)
+    assert shared.prompts_sha256 == alone.prompts_sha256
+    ids, lengths = (
+        [[getattr(sample, field) for sample in each.samples if sample.phase == "window"] for each in (alone, shared)]
+        for field in ("id", "prompt_chars")
+    )
+    assert ids[0] == ids[1]
+    assert lengths[0] == lengths[1]
+    assert all(sample.error is None for sample in shared.samples)
+
+
+def test_an_interruption_ends_the_window_and_says_how_far_it_was() -> None:
+    marks: list[int] = []
+    with serving(FakeOptions(ttft_ms=20, itl_ms=1)) as endpoint:
+        later = step(requests=5000)
+        result = driven(
+            endpoint, later, marks=marks, interrupted=lambda: bool(marks) and time.monotonic_ns() > marks[0] + 10**8
+        )
+    sent = phases(result).count("window")
+    assert 1 <= sent < 100
+    assert result.ended_early == f"after {sent} of 5000 requests"
+    assert result.cut_short is None
+    assert all(sample.error is None for sample in result.samples)
+
+
+def test_an_interruption_before_the_window_leaves_no_window() -> None:
+    with serving(FAST) as endpoint, pytest.raises(Interrupted, match="before the window"):
+        driven(endpoint, step(), interrupted=lambda: True)
+
+
+def test_the_warmup_of_an_open_loop_has_as_many_in_flight_as_the_window_will() -> None:
+    workload: dict[str, Any] = {
+        "load": Load(rate=100),
+        "requests": 100,
+        "warmup": Warmup(until="fixed", max_requests=12),
+    }
+    with serving(FakeOptions(ttft_ms=40, itl_ms=2, n_parallel=16)) as endpoint:
+        result = driven(endpoint, step(**workload), cold_request=False)
+    warm = [sample for sample in result.samples if sample.phase == "warmup"]
+    assert [sample.id for sample in warm] == [f"abc-c1-a1-warmup-{number}" for number in range(12)]
+    assert most_in_flight(warm[:1]) == 1
+    assert 4 <= most_in_flight(warm[1:]) <= 8, "100 requests/s of 50 ms each are 5 in flight"
+    assert (result.warmup_requests, result.warmup_steady) == (12, None)
 
 
 def test_a_warmup_on_a_steady_engine_ends_before_its_cap() -> None:

@@ -13,7 +13,7 @@ import pytest
 from dynamometer.domain.experiment import Experiment, Weights
 from dynamometer.domain.step import Step
 from dynamometer.engines.process import MARK, EngineProcess, marked
-from dynamometer.executors.host import HostExecutor
+from dynamometer.executors.host import HostExecutor, last_words
 
 STEP = Step(
     campaign_id="c",
@@ -61,6 +61,22 @@ def test_what_a_worker_is_told_and_how_it_ended(tmp_path: Path) -> None:
     assert (ended.code, ended.signal) == (5, None)
     argv = ["-P", "-m", "dynamometer", "worker", str(folder), "--parent", str(os.getpid())]
     assert ended.message == f"{argv} {folder} True"
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("", ""),
+        ("one\ntwo\n", "two"),
+        (
+            "noise\nerror: no module named x\nhint: report it with y\n",
+            "error: no module named x; hint: report it with y",
+        ),
+        ("error: first\nerror: second\n", "error: second"),
+    ],
+)
+def test_the_last_words_of_a_worker_are_its_error_and_not_only_its_hint(log: str, words: str) -> None:
+    assert last_words(log) == words
 
 
 def test_a_wait_ends_by_time_or_by_the_wake_descriptor(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from dynamometer.domain.wire import Message, Prompt
 from dynamometer.errors import CampaignError
 from dynamometer.load.builtin import PASSAGES, QUESTIONS
 from dynamometer.load.prompts import (
-    TOKENS_PER_WORD,
     OwnPrompt,
     Phase,
     Sizes,
@@ -27,6 +26,7 @@ from dynamometer.load.prompts import (
     prompts_hash,
     sizes,
     synthetic,
+    tokens,
 )
 from dynamometer.load.words import WORDS
 
@@ -73,12 +73,39 @@ def test_prefixes_are_unique_over_phases_and_cycles_and_neighbours_differ_in_the
     assert len(set(prefixes)) == len(prefixes)
 
 
-@given(tokens=st.integers(1, 600))
+def length(text: str) -> int:
+    return sum(map(tokens, text.split()))
+
+
+@given(asked=st.integers(1, 600))
 @settings(max_examples=30, deadline=None)
-def test_length_follows_the_asked_tokens(tokens: int) -> None:
-    assert {len(text.split()) for text in texts(synthetic, tokens=tokens, n=3)} == {tokens}
-    words = max(1, round(tokens / TOKENS_PER_WORD))
-    assert {len(text.split()) for text in texts(builtin, tokens=tokens, n=3)} == {words}
+def test_length_follows_the_asked_tokens(asked: int) -> None:
+    assert {len(text.split()) for text in texts(synthetic, tokens=asked, n=3)} == {asked}
+    for text in texts(builtin, tokens=asked, n=3):
+        *before, last = text.split()
+        assert length(" ".join(before)) < asked <= length(text)
+        assert tokens(last) <= 11, "a word is no sentence"
+
+
+@pytest.mark.parametrize(
+    ("word", "count"),
+    [("kettle", 1), ("boils?", 2), ("[able", 2), ("engineer's", 3), ("240", 3), ("2024-05-17,", 11), ("fünf", 1)],
+)
+def test_letters_digits_and_marks_make_tokens(word: str, count: int) -> None:
+    assert tokens(word) == count
+
+
+SMOLLM2 = {
+    "Explain in simple words why the sky is blue at noon and red at sunset.": 16,
+    "Why do batteries grow weak with age? Describe it without formulas.": 13,
+    "The museum keeps its clocks in a room without windows.": 11,
+    "On a bridge every lorry trembles.": 10,
+}
+
+
+def test_the_estimate_is_near_what_a_real_vocabulary_makes() -> None:
+    real = sum(SMOLLM2.values())
+    assert sum(map(length, SMOLLM2)) == pytest.approx(real, rel=0.1)
 
 
 def test_builtin_uses_every_question_before_it_repeats_one() -> None:
@@ -181,8 +208,7 @@ def test_prompts_take_drawn_and_traced_lengths(maker: Maker) -> None:
     assert {prompt.max_tokens for prompt in drawn} == set(range(2, 10))
     traced = list(islice(maker(1, 1, "window", (13, 26), (5, 6, 7)), 4))
     assert [prompt.max_tokens for prompt in traced] == [5, 6, 7, 5]
-    per_word = 1.0 if maker is synthetic else TOKENS_PER_WORD
-    assert [len(prompt.text.split()) for prompt in traced[:2]] == [round(13 / per_word), round(26 / per_word)]
+    assert [length(prompt.text) for prompt in traced[:2]] == [pytest.approx(13, abs=3), pytest.approx(26, abs=3)]
 
 
 @pytest.mark.parametrize(

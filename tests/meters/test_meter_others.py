@@ -33,6 +33,19 @@ def test_others_are_all_less_ours(tmp_path: Path) -> None:
     assert (reading.quantity, reading.unit, reading.value) == ("other_cpu", "cores", 0.6)
 
 
+def test_a_client_may_be_several_processes(tmp_path: Path) -> None:
+    times = iter([0.0, 10.0])
+    folder = tmp_path / "4"
+    folder.mkdir()
+    stat = "4 (python) S 3 3 1 0 0 0 0 0 0 0 {} 0 0 0 20 0 1\n"
+    (folder / "stat").write_text(stat.format(0))
+    meter = OthersMeter(proc(tmp_path, 1000, 100, 50), lambda: next(times), 100, client=3)
+    meter.open(Target(7))
+    proc(tmp_path, 1000 + 1600, 100 + 900, 50 + 50)
+    (folder / "stat").write_text(stat.format(50))
+    assert meter.close()[0].value == 0.6
+
+
 def test_a_quiet_host_is_nought_not_less(tmp_path: Path) -> None:
     times = iter([0.0, 10.0])
     meter = OthersMeter(proc(tmp_path, 1000, 100, 50), lambda: next(times), 100, client=3)

@@ -139,7 +139,7 @@ def test_an_exact_quant_finds_only_itself() -> None:
 
 def test_missing_weights_are_a_reason_not_a_crash() -> None:
     made = plan(models=[model("gone")], engines=[{"name": "alpha"}])
-    assert reasons(made) == {"gone: no such file": 1}
+    assert reasons(made) == {"no weights of gone: no such file": 1}
 
 
 def test_what_is_not_there_yet_is_listed_and_quality_is_never_passed_over() -> None:

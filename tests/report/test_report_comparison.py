@@ -16,12 +16,14 @@ from dynamometer.analysis.compare import Terms, compare
 from dynamometer.analysis.gate import parse_gate
 from dynamometer.analysis.match import Matched
 from dynamometer.analysis.metrics import METRICS
-from dynamometer.domain.comparison import Comparison
+from dynamometer.domain.comparison import Comparison, Difference, SideDoubt
 from dynamometer.report import FORMAT_NAMES
 from dynamometer.report.charts import effect_charts
+from dynamometer.report.comparison.effects import by_how_much, change
 from dynamometer.report.comparison.formats import FORMATS
+from dynamometer.report.comparison.labels import couple, labels
 from dynamometer.report.comparison.text import terminal
-from dynamometer.report.comparison.words import by_how_much, change, names
+from dynamometer.report.comparison.words import counts, in_words
 
 EVIL = "<script>alert('x')</script>|`*"
 SLOW, FAST = variant(), variant(options={"n_threads": 2})
@@ -74,7 +76,7 @@ def test_names_cannot_harm_a_reader(form: str) -> None:
 
 def test_text_shows_ratio_interval_n_and_words() -> None:
     text = terminal(small(), width=120, colour=False)
-    line = next(line for line in text.splitlines() if line.startswith("TTFT (ms)"))
+    line = next(line for line in text.splitlines() if line.startswith("TTFT p50 (ms)"))
     assert re.search(r"0\.50\d \[0\.\d+, 0\.\d+\] +3  better \(-4\d\.\d %\)", line), line
     assert "differs in options.n_threads: default → 2" in text
     assert "in pairs of cycles; 3 cycles of A, 3 of B" in text
@@ -149,10 +151,10 @@ def test_the_page_is_whole_and_loads_nothing(made: Comparison) -> None:
 
 def test_one_pair_has_one_chart_and_several_have_one_for_each_metric() -> None:
     only = small()
-    assert [chart.title for chart in effect_charts(only, only.metrics)] == ["All metrics"]
-    charts = effect_charts(several(40), several(1).metrics)
+    assert [chart.title for chart in effect_charts(only, only.metrics, ["one"])] == ["All metrics"]
+    charts = effect_charts(several(40), several(1).metrics, [f"n={n}" for n in range(40)])
     assert "Only the first 30 of 40 are drawn" in charts[0].caption
-    assert not effect_charts(unlike(), ())
+    assert not effect_charts(unlike(), (), ())
 
 
 def test_effects_are_written_for_people() -> None:
@@ -167,5 +169,74 @@ def test_effects_are_written_for_people() -> None:
     assert change(share) == "+0.0210 [+0.0100, +0.0320]"
     assert by_how_much(share) == "+2.1 points"
     assert change(effect.model_copy(update={"value": None})) == "n/a"
-    assert names("e/m/Q4/c8", "e/m/Q8/c8") == "e/m/c8 (Q4 → Q8)"
-    assert names("a", "b") == "a → b"
+
+
+def test_pairs_are_named_by_what_tells_them_apart() -> None:
+    assert couple("e/m/Q4/c8", "e/m/Q8/c8").title == "e/m/c8 (Q4 → Q8)"
+    assert couple("a", "b").title == "a → b"
+    assert couple("e/m/c8", "e/m/c8").title == "e/m/c8"
+    threads = (Difference(key="options.n_threads", a="4", b="2"),)
+    assert couple("e/m/c8", "e/m/n_threads=2/c8", threads).title == "e/m/c8 (n_threads=4 → 2)"
+    assert couple("e/m/c8", "e/m/n_threads=2/c8").title == "e/m/c8 (default → n_threads=2)"
+    engines = (Difference(key="engine", a="e", b="f"), Difference(key="options.x", a="none", b="1"))
+    assert couple("e/m/c8", "f/m/x=1/c8", engines).title == "m/c8 (e → f/x=1)"
+
+    same = labels([couple(f"e/m/Q4/{load}", f"e/m/Q8/{load}") for load in ("c1", "c8")])
+    assert (same.common, same.each) == ("e/m", ("c1", "c8"))
+    unlike = labels([couple("e/m/Q4/c1", f"e/m/{quant}/c1") for quant in ("Q8", "F16")])
+    assert (unlike.common, unlike.each) == ("e/m/c1", ("Q4 → Q8", "Q4 → F16"))
+    assert labels([couple("e/m/Q4/c1", "e/m/Q8/c1")]).each == ("e/m/c1 (Q4 → Q8)",)
+
+
+def test_what_holds_for_all_pairs_is_said_once() -> None:
+    made = several()
+    text = terminal(made, width=120, colour=False)
+    assert text.count("in pairs of cycles; 3 cycles of A, 3 of B") == 1
+    assert text.count("llama_cpp") == 1
+    assert "3 pairs, " in text
+    assert "too few for" in text
+    assert text.count("A and B, all 3 pairs") >= 1
+
+
+def test_counts_tell_of_intervals_and_of_those_without() -> None:
+    one = small()
+    effects = one.pairs[0].effects
+    (ttft,) = [effect for effect in effects if effect.metric == "ttft_ms"]
+    only = one.model_copy(update={"pairs": (one.pairs[0].model_copy(update={"effects": (ttft,)}),)})
+    assert counts(only) == "1 pair, 1 comparison: 1 better"
+    valued = [effect for effect in effects if effect.value is not None]
+    without = sum(effect.low is None for effect in valued)
+    assert without
+    assert counts(one).startswith(f"1 pair, {len(valued) - without} comparisons: ")
+    assert counts(one).endswith(f"; {without} more without an interval")
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html"])
+def test_the_smallest_effect_that_matters_is_said(form: str) -> None:
+    assert "smallest effect that matters: 2 %" in FORMATS[form](small()).lower()
+    assert "none given" in FORMATS[form](several())
+
+
+def test_the_same_doubt_of_other_pairs_names_them_and_its_help_is_said_once() -> None:
+    def doubt(message: str, side: str) -> SideDoubt:
+        return SideDoubt.model_validate(
+            {"side": side, "doubt": {"code": "host_busy", "message": message, "hint": "stop"}}
+        )
+
+    made = several()
+    doubts = ((doubt("busy", "a"),), (doubt("busy", "both"), doubt("worse", "b")), ())
+    pairs = tuple(pair.model_copy(update={"doubts": own}) for pair, own in zip(made.pairs, doubts, strict=True))
+    (found,) = in_words(made.model_copy(update={"pairs": pairs, "doubts": ()})).doubts
+    assert found.hint == "stop"
+    assert found.messages == (
+        "busy (A: n=0 → 1, n=0 → 2; B: n=0 → 2)",
+        "worse (B: n=0 → 2)",
+    )
+
+
+def test_a_side_without_a_finished_run_is_told_instead_of_a_table() -> None:
+    one = small()
+    empty = one.pairs[0].model_copy(update={"b": one.pairs[0].b.model_copy(update={"cycles": 0})})
+    text = terminal(one.model_copy(update={"pairs": (empty,)}), width=120, colour=False)
+    assert "no finished run in B: nothing to compare" in text
+    assert "metric  " not in text

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dynamometer.domain.experiment import Lengths
 from dynamometer.domain.summary import (
     Doubt,
     Estimate,
@@ -334,6 +335,19 @@ def test_any_summary_can_be_written_in_every_format(one: Summary) -> None:
 
 
 @pytest.mark.parametrize("name", ["text", "markdown", "html"])
+def test_people_see_how_long_prompts_were_beside_what_was_asked(name: str) -> None:
+    short = [row(f"short{n}", estimates=(estimate("prompt_tokens", n),), input_tokens=32) for n in (62, 64)]
+    long = row("long", estimates=(estimate("prompt_tokens", 286.4),), input_tokens=Lengths(min=200, max=300))
+    own = row("own", estimates=(estimate("prompt_tokens", 50),))
+    text = " ".join(FORMATS[name](summary(*short, long, own, row("unknown"))).replace("\\", "").split())
+    assert (
+        "count, chat template included: 62–64 (32 asked for), 286 (200–300 asked for), 50 (lengths of their own)"
+        in text
+    )
+    assert "chat template" not in FORMATS[name](summary(row("unknown")))
+
+
+@pytest.mark.parametrize("name", ["text", "markdown", "html"])
 def test_what_all_names_share_is_said_once(name: str) -> None:
     text = FORMATS[name](
         summary(row("engine/model/quant/k=1/c1", estimate()), row("engine/model/quant/k=2/c1", estimate()))
@@ -345,3 +359,32 @@ def test_what_all_names_share_is_said_once(name: str) -> None:
     assert "k=2/c1" in plain
     one = FORMATS[name](summary(row("engine/model/quant/k=1/c1", estimate())))
     assert "all rows" not in one.lower()
+
+
+def test_doubts_that_the_same_would_help_against_stand_together() -> None:
+    rows = [
+        row(f"a/{n}", doubts=(Doubt(code="host_busy", message=f"busy {n}", hint="stop other programs"),))
+        for n in range(6)
+    ]
+    text = terminal(summary(*rows), width=100, colour=False)
+    assert text.count("stop other programs") == 1
+    assert " 1. busy 0 (0)\n    busy 1 (1)" in text
+    assert "and 2 more, in the JSON report" in text
+    page = FORMATS["html"](summary(*rows))
+    assert "busy 0 (0)<br>busy 1 (1)" in page
+    assert "busy 5 (5)" in page
+    assert "busy 0 \\(0\\); busy 1 \\(1\\)" in FORMATS["markdown"](summary(*rows))
+
+
+@pytest.mark.parametrize("name", ["text", "markdown", "html"])
+def test_tables_say_which_statistic_they_show(name: str) -> None:
+    median = info("ttft_ms", "ms").model_copy(update={"title": "TTFT p50"})
+    shown = estimate("ttft_ms")
+    text = FORMATS[name](summary(row("a", shown), metrics=(median,)))
+    assert "TTFT p50" in text
+    assert "p50: the median over the requests of a cycle" in text
+    assert "geometric mean" in text
+    single = shown.model_copy(update={"low": None, "high": None, "n": 1, "method": None, "no_interval": "1 cycle"})
+    assert "each figure is that of the one cycle" in FORMATS[name](summary(row("a", single), metrics=(median,)))
+    double = single.model_copy(update={"n": 2})
+    assert "geometric mean over n cycles" in FORMATS[name](summary(row("a", double), metrics=(median,)))

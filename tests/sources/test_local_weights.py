@@ -213,6 +213,13 @@ def test_facts_of_a_damaged_model_are_a_precondition(tiny_gguf: Path, tmp_path: 
         model_facts("m", cut, weights("cut.gguf"), cache_dir=tmp_path)
 
 
+def test_a_cache_that_cannot_be_written_costs_no_run(tmp_path: Path, tiny_gguf: Path) -> None:
+    blocked = tmp_path / "cache"
+    blocked.write_text("a file where the cache should be")
+    assert hashes.sha256_of([tiny_gguf], cache_dir=blocked) == hashlib.sha256(tiny_gguf.read_bytes()).hexdigest()
+    assert [child.name for child in tmp_path.iterdir()] == ["cache"]
+
+
 def test_a_hash_is_remembered_until_the_file_changes(tmp_path: Path) -> None:
     path, cache = tmp_path / "w.bin", tmp_path / "cache"
     path.write_bytes(b"one")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import psutil
 import pytest
 from tests.lab import Lab, until
 
+from dynamometer import __version__
 from dynamometer.domain.experiment import Experiment, Load, Warmup, Weights, Workload
 from dynamometer.domain.failure import Failure
 from dynamometer.domain.step import Step
@@ -66,6 +68,44 @@ def test_a_good_step_leaves_a_record_its_samples_and_the_engines_log(lab: Lab) -
     assert not psutil.pid_exists(mark.engine_pgid)
 
 
+def test_several_client_processes_are_recorded_and_gone(lab: Lab) -> None:
+    alone = step(lab.model, **FAST)
+    workload = alone.experiment.workload.model_copy(update={"load": Load(concurrency=2), "requests": 8})
+    experiment = alone.experiment.model_copy(update={"workload": workload})
+    code, found, err = worked(lab, alone.model_copy(update={"experiment": experiment, "client_processes": 2}))
+    assert isinstance(found, Success), err
+    assert code == 0
+    assert (found.record.client.processes, found.record.requests, found.record.good) == (2, 8, 8)
+    assert found.record.client.cpu_s > 0
+    assert not lab.left_over()
+
+
+def test_a_client_process_that_dies_fails_the_run(lab: Lab) -> None:
+    alone = step(lab.model, ttft_ms=50.0, itl_ms=50.0)
+    workload = alone.experiment.workload.model_copy(update={"load": Load(concurrency=2), "requests": 800})
+    experiment = alone.experiment.model_copy(update={"workload": workload})
+    folder = lab.cwd / "attempt-1"
+    folder.mkdir()
+    shared = alone.model_copy(update={"experiment": experiment, "client_processes": 2})
+    write_step(folder, shared)
+    worker = lab.start("worker", folder)
+    clients: list[psutil.Process] = []
+
+    def begun() -> bool:
+        clients[:] = [
+            each for each in psutil.Process(worker.pid).children() if "dynamometer.client.process" in each.cmdline()
+        ]
+        return len(clients) == 2 and all(len(each.net_connections()) == 1 for each in clients)
+
+    until(begun)
+    clients[0].kill()
+    _, err = worker.communicate(timeout=60)
+    found = outcome(folder, shared)
+    assert isinstance(found, Failure), err
+    assert (found.kind, found.message) == ("resource", "a process of the client died (signal SIGKILL)")
+    assert not lab.left_over()
+
+
 @pytest.mark.parametrize(
     ("options", "kind", "words"),
     [
@@ -113,6 +153,34 @@ def test_what_cannot_work_is_a_configuration_failure_and_no_engine_is_started(da
     assert isinstance(found, Failure), err
     assert found.kind in ("config", "resource")
     assert not (lab.cwd / "attempt-1" / "engine.log").exists()
+
+
+CRASH = """
+from dynamometer.worker import step
+def broken(found, folder):
+    folder.no_such_name
+step.run_step = broken
+"""
+
+
+def test_a_bug_of_ours_is_told_with_its_place_and_the_log_has_what_a_report_needs(lab: Lab) -> None:
+    (lab.root / "sitecustomize.py").write_text(CRASH)
+    folder = lab.cwd / "attempt-1"
+    folder.mkdir()
+    made = step(lab.model)
+    write_step(folder, made)
+    said = lab.dyno("worker", folder, env={"PYTHONPATH": f"{lab.root}{os.pathsep}{lab.env['PYTHONPATH']}"})
+    found = outcome(folder, made)
+    assert said.code == 1
+    assert isinstance(found, Failure), said.err
+    assert found.message.startswith(
+        "the worker crashed: AttributeError: 'PosixPath' object has no attribute 'no_such_name'"
+    )
+    assert re.search(r" \(worker/step\.py:\d+, in main\)$", found.message)
+    assert "runs/r-c1/attempt-1/worker.log" in (found.hint or "")
+    assert found.log_tail[-1].startswith("AttributeError")
+    assert f"the worker crashed: dyno {__version__}, Python {sys.version.split()[0]}" in said.err
+    assert "Traceback (most recent call last)" in said.err
 
 
 def test_a_worker_told_to_stop_leaves_neither_record_nor_failure_nor_engine(lab: Lab) -> None:

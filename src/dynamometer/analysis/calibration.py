@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from dynamometer.domain.calibration import CalibrationLevel, Clock, Spread
+from dynamometer.domain.calibration import NEEDED_FOR_P99, CalibrationLevel, Clock, Spread
 from dynamometer.domain.record import ClientHealth, Sample, Window
 
 NS_PER_MS = 1e6
@@ -39,6 +39,7 @@ class Asked:
     tokens: int
     at: str
     load_1m: float | None
+    quick: bool = False
 
 
 @dataclass(slots=True)
@@ -51,6 +52,7 @@ class _Sums:
     cpu: list[tuple[int, int, int, int]] = field(default_factory=list)
     spans: list[tuple[int, int]] = field(default_factory=list)
     requests: int = 0
+    short: int = 0
     bad: int = 0
     events: int = 0
     in_window: int = 0
@@ -58,12 +60,21 @@ class _Sums:
 
 
 def level(
-    asked: Asked, pairs: Iterable[tuple[Sample, TrueTimes | None]], health: ClientHealth, window: Window
+    asked: Asked,
+    pairs: Iterable[tuple[Sample, TrueTimes | None]],
+    health: ClientHealth,
+    window: Window,
+    short: Iterable[tuple[Sample, TrueTimes | None]] = (),
 ) -> CalibrationLevel:
-    """One level from its samples, each with the true times of the same request, and the client's health."""
+    """One level from its samples, each with the true times of the same request, and the client's health.
+
+    ``short`` are those of requests that were sent for their first event only.
+    """
     sums = _Sums()
     for sample, truth in pairs:
         _add(sums, sample, truth, window)
+    for sample, truth in short:
+        _add_first(sums, sample, truth)
     clock: Clock = "kernel" if health.clock == "kernel" else "user"
     return CalibrationLevel(
         streams=asked.streams,
@@ -73,6 +84,8 @@ def level(
         load_1m=asked.load_1m,
         clock=clock,
         requests=sums.requests,
+        short_requests=sums.short,
+        quick=asked.quick,
         bad=sums.bad,
         ttft_error_ms=spread(sums.first),
         itl_error_ms=spread(sums.gaps),
@@ -95,10 +108,7 @@ def _add(sums: _Sums, sample: Sample, truth: TrueTimes | None, window: Window) -
     sums.events += len(sample.arrivals_ns)
     sums.in_window += sum(arrival <= window.end_ns for arrival in sample.arrivals_ns)
     sums.merged += sample.merged
-    if sample.error or truth is None or truth.blocked or not truth.sends_ns:
-        sums.bad += 1
-        return
-    if len(sample.arrivals_ns) != len(truth.sends_ns):
+    if truth is None or not _alike(sample, truth):
         sums.bad += 1
         return
     errors = [seen - sent for seen, sent in zip(sample.arrivals_ns, truth.sends_ns, strict=True)]
@@ -117,13 +127,28 @@ def _add(sums: _Sums, sample: Sample, truth: TrueTimes | None, window: Window) -
         sums.cpu.append((truth.sends_ns[0], truth.sends_ns[-1], *truth.cpu_ns))
 
 
+def _add_first(sums: _Sums, sample: Sample, truth: TrueTimes | None) -> None:
+    sums.short += 1
+    if truth is None or not _alike(sample, truth):
+        sums.bad += 1
+        return
+    sums.first.append(sample.arrivals_ns[0] - truth.sends_ns[0])
+
+
+def _alike(sample: Sample, truth: TrueTimes) -> bool:
+    """Whether the events that were seen are those that were sent."""
+    whole = sample.error is None and not truth.blocked
+    return whole and 0 < len(truth.sends_ns) == len(sample.arrivals_ns)
+
+
 def spread(values_ns: Sequence[float]) -> Spread:
-    """p50, p99 (nearest rank) and maximum of the magnitudes, in ms."""
+    """p50, p99 (nearest rank; None of too few) and maximum of the magnitudes, in ms."""
     ordered = sorted(map(abs, values_ns))
-    if not ordered:
+    n = len(ordered)
+    if not n:
         return Spread(p50=None, p99=None, max=None, n=0)
-    p50, p99 = (ordered[math.ceil(q * len(ordered)) - 1] / NS_PER_MS for q in (0.5, 0.99))
-    return Spread(p50=p50, p99=p99, max=ordered[-1] / NS_PER_MS, n=len(ordered))
+    p50, p99 = (ordered[math.ceil(q * n) - 1] / NS_PER_MS for q in (0.5, 0.99))
+    return Spread(p50=p50, p99=p99 if n >= NEEDED_FOR_P99 else None, max=ordered[-1] / NS_PER_MS, n=n)
 
 
 def held_share(spans: Sequence[tuple[int, int]], streams: int) -> float | None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from dynamometer.analysis.caveats import caveats, pair_caveats, sided
 from dynamometer.analysis.contrast import Contrast, paired, unpaired
 from dynamometer.analysis.doubts import Row
 from dynamometer.analysis.gate import Gate, judge, unknown_metric
-from dynamometer.analysis.likeness import energy_reason, reasons
-from dynamometer.analysis.match import Matched, differences
+from dynamometer.analysis.likeness import energy_reason, reasons, slo_reason
+from dynamometer.analysis.match import Defaults, Matched, differences
 from dynamometer.analysis.metrics import METRICS
 from dynamometer.analysis.summarise import Analysed
 from dynamometer.domain.comparison import (
     Campaign,
     Comparison,
+    Difference,
     Effect,
     GateResult,
     Pair,
@@ -46,6 +47,8 @@ class Terms:
     """Widen the intervals so that all of them hold at once with 95 % (Bonferroni)."""
     gates: tuple[Gate, ...] = ()
     """Limits to judge for each pair."""
+    defaults: Defaults = field(default_factory=dict)
+    """Values of options that a campaign does not set, to say them where they differ."""
 
     def allows(self, reason: Reason) -> bool:
         """Whether rows that are unlike in this are compared all the same."""
@@ -161,11 +164,13 @@ def _pair(couple: _Couple, infos: Sequence[MetricInfo], confidence: float) -> Pa
     a, b, terms = couple.a, couple.b, couple.terms
     unlike = [*couple.reasons, *([energy] if (energy := energy_reason(a.row, b.row)) else ())]
     refused = dict.fromkeys(_ENERGY, energy.message) if energy and not terms.allows(energy) else {}
+    if levels := slo_reason(a.row, b.row):
+        refused |= {"goodput": levels}
     why_not = _why_unpaired(a, b)
     return Pair(
         a=a.side,
         b=b.side,
-        differs=(*differences(a.row.experiment, b.row.experiment), *_versions(a.row, b.row)),
+        differs=(*differences(a.row.experiment, b.row.experiment, terms.defaults), *_versions(a.row, b.row)),
         paired=why_not is None,
         unpaired=why_not,
         effects=tuple(
@@ -205,8 +210,10 @@ def _effect(info: MetricInfo, couple: _Couple, refused: str | None, *, is_paired
         if not shared:
             return plain.model_copy(update={"missing": "no cycle has a value on both sides"})
         one, other = ({cycle: values[cycle] for cycle in shared} for values in (one, other))
-    contrast = paired if is_paired else unpaired
-    found = contrast(list(one.values()), list(other.values()), as_difference=info.unit == SHARE, confidence=confidence)
+    contrast, is_share = paired if is_paired else unpaired, info.unit == SHARE
+    found = contrast(list(one.values()), list(other.values()), as_difference=is_share, confidence=confidence)
+    if is_share and found.low is not None and found.high is not None:  # shares cannot differ by more than all
+        found = replace(found, low=max(-1.0, found.low), high=min(1.0, found.high))
     return plain.model_copy(
         update={
             "kind": found.kind,
@@ -244,11 +251,11 @@ def _campaign(summary: Summary) -> Campaign:
     )
 
 
-def _versions(a: Row, b: Row) -> Iterable[str]:
+def _versions(a: Row, b: Row) -> Iterable[Difference]:
     """Versions of what was measured, and of what measured it, where they are not the same."""
     for what, one, other in (
         ("engine version", *({run.record.engine.version or "unknown" for run in row.runs} for row in (a, b))),
         ("Dynamometer", *({run.record.dynamometer for run in row.runs} for row in (a, b))),
     ):
         if one and other and one != other and a.experiment.engine == b.experiment.engine:
-            yield f"{what}: {', '.join(sorted(one))} → {', '.join(sorted(other))}"
+            yield Difference(key=what, a=", ".join(sorted(one)), b=", ".join(sorted(other)))

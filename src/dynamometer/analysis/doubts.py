@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from dynamometer.analysis.advice import CAMPAIGN, Advice
 from dynamometer.analysis.measure import RunMetrics
 from dynamometer.analysis.stats import BOOTSTRAP_FROM, FEWEST, drift, relative_mad
+from dynamometer.domain.calibration import Beyond, CalibrationRef
 from dynamometer.domain.experiment import Experiment
 from dynamometer.domain.record import Record
 from dynamometer.domain.summary import Doubt, Estimate
@@ -27,6 +29,8 @@ SEND_LATE_MS = 5.0
 """Sends later than this (p99) have changed the load that was asked for."""
 RATE_KEPT = 0.99
 """Share of the asked rate below which it was not kept."""
+PROMPT_OFF = 0.25
+"""Share of the asked length that prompts may be longer or shorter, by the server's count."""
 MERGED = 0.05
 """Share of events that arrived in one read with another."""
 WATCHED = ("output_tok_s", "ttft_ms", "itl_ms", "e2e_ms")
@@ -49,6 +53,8 @@ class Row:
     runs: tuple[Run, ...]
     estimates: tuple[Estimate, ...]
     cycles_planned: int
+    advice: Advice = CAMPAIGN
+    """How hints are worded."""
 
 
 Rule = Callable[[Row], Sequence[Doubt]]
@@ -70,7 +76,7 @@ def too_few_cycles(row: Row) -> list[Doubt]:
     """No interval can be given."""
     if (n := len(row.runs)) >= FEWEST:
         return []
-    hint = f"set cycles: {FEWEST} or more" if row.cycles_planned < FEWEST else "finish the campaign with --resume"
+    hint = row.advice.more_cycles if row.cycles_planned < FEWEST else row.advice.finish
     message = f"{_cycles(n)}: an interval takes {FEWEST}, so nothing tells how far to trust these figures"
     return [Doubt(code="too_few_cycles", message=message, hint=hint)]
 
@@ -83,7 +89,7 @@ def few_samples(row: Row) -> list[Doubt]:
     requests = min(run.metrics.observed.requests for run in row.runs)
     names = ", ".join(estimate.metric for estimate in short)
     message = f"{requests} requests in a run are too few for {names}"
-    return [Doubt(code="few_samples", message=message, hint="p95 takes 100 requests in each run, p99 takes 500")]
+    return [Doubt(code="few_samples", message=message, hint=row.advice.more_requests)]
 
 
 def no_warmup(row: Row) -> list[Doubt]:
@@ -91,7 +97,7 @@ def no_warmup(row: Row) -> list[Doubt]:
     if not (count := sum(run.record.warmup_requests == 0 for run in row.runs)):
         return []
     message = f"no warm-up in {_of(count, row)}: the window includes the engine's first steps"
-    return [Doubt(code="no_warmup", message=message, hint="set workload.warmup.max_requests: 8")]
+    return [Doubt(code="no_warmup", message=message, hint=row.advice.warm_up)]
 
 
 def unsteady_warmup(row: Row) -> list[Doubt]:
@@ -100,7 +106,7 @@ def unsteady_warmup(row: Row) -> list[Doubt]:
     if not unsteady:
         return []
     message = f"latency had not settled after {max(unsteady)} warm-up requests in {_of(len(unsteady), row)}"
-    return [Doubt(code="warmup_not_steady", message=message, hint="raise workload.warmup.max_requests")]
+    return [Doubt(code="warmup_not_steady", message=message, hint=row.advice.warm_up_longer)]
 
 
 def unstable(row: Row) -> list[Doubt]:
@@ -119,14 +125,13 @@ def unstable(row: Row) -> list[Doubt]:
 
 
 def drifting(row: Row) -> list[Doubt]:
-    """A metric moves in one direction over the campaign."""
+    """A metric moves in one direction from cycle to cycle."""
     doubts = []
     for estimate in _watched(row):
         trend = drift(_values(estimate))
         if trend is not None and trend.p < DRIFT_CHANCE and abs(trend.change) > DRIFT_CHANGE:
             message = f"{estimate.metric} drifts: {trend.change:+.0%} from the first cycle to the last of {estimate.n}"
-            hint = "longer pauses (execution.thermal) if the machine heats up; cycles are not alike"
-            doubts.append(Doubt(code="drift", message=message, hint=hint, metric=estimate.metric))
+            doubts.append(Doubt(code="drift", message=message, hint=row.advice.cool_down, metric=estimate.metric))
     return doubts
 
 
@@ -140,8 +145,10 @@ def client_busy(row: Row) -> list[Doubt]:
     worst = max(shares, default=0.0)
     if worst <= CLIENT_CPU:
         return []
-    message = f"client saturated: it was busy {worst:.0%} of the window in the worst of {_cycles(len(row.runs))}"
-    return [Doubt(code="client_saturated", message=message, hint="lower the concurrency, or give it a core of its own")]
+    most = max(run.record.client.processes for run in row.runs)
+    who = "it was" if most == 1 else f"its {most} processes were"
+    message = f"client saturated: {who} busy {worst:.0%} of the window in the worst of {_cycles(len(row.runs))}"
+    return [Doubt(code="client_saturated", message=message, hint=row.advice.relieve_client)]
 
 
 def late_sends(row: Row) -> list[Doubt]:
@@ -151,21 +158,32 @@ def late_sends(row: Row) -> list[Doubt]:
     if not late:
         return []
     worst = max(late, key=lambda client: (client.unsent, client.send_lateness_p99_ms or 0))
-    asked, sent = worst.asked_per_s, worst.sent_per_s
-    parts = [f"p99 {worst.send_lateness_p99_ms or 0:.3g} ms after its time"]
-    if asked is not None and sent is not None and sent < RATE_KEPT * asked:
-        parts.insert(0, f"asked {asked:.4g} requests/s, sent {sent:.4g}")
+    scheduled, sent = worst.asked_per_s, worst.sent_per_s
+    lateness = worst.send_lateness_p99_ms or 0
+    parts = [f"p99 {lateness:.{0 if lateness >= 100 else 2}f} ms after its time"]
+    if scheduled is not None and sent is not None and sent < RATE_KEPT * scheduled:
+        parts.insert(0, f"{_asked(row, scheduled)}, sent {sent:.4g}")
     if worst.held:
-        parts.append(f"{worst.held} requests were held while as many as max_in_flight were in flight")
+        most = row.experiment.workload.load.most_in_flight
+        parts.append(f"{worst.held} requests were held while {most}, the most allowed, were in flight")
     if worst.unsent:
         parts.append(f"{worst.unsent} of them never sent")
     message = f"requests were sent late in {_of(len(late), row)}; at worst {', '.join(parts)}"
     hint = (
-        "the engine does not keep up with this rate; E2E hides the wait, scheduled E2E and goodput do not"
+        "the engine does not keep up with this rate; TTFT and E2E hide the wait, the scheduled ones and goodput do not"
         if worst.held
-        else "lower the rate, or give the client a core of its own; scheduled E2E holds the wait"
+        else "lower the rate, or give the client a core of its own; scheduled TTFT and E2E hold the wait"
     )
     return [Doubt(code="late_sends", message=message, hint=hint)]
+
+
+def _asked(row: Row, scheduled: float) -> str:
+    """The rate of the workload, and that of the schedule where chance has made it another."""
+    rate = row.experiment.workload.load.rate
+    if rate is None:
+        return f"scheduled {scheduled:.4g} requests/s"
+    drawn = f" (by chance {scheduled:.4g} in this cycle)" if abs(scheduled / rate - 1) > 1 - RATE_KEPT else ""
+    return f"asked {rate:.4g} requests/s{drawn}"
 
 
 def client_late(row: Row) -> list[Doubt]:
@@ -210,7 +228,7 @@ def uncalibrated(row: Row) -> list[Doubt]:
     if not (count := sum(run.record.calibration is None and not run.record.simulated for run in row.runs)):
         return []
     message = f"no calibration of the client on the machine of {_of(count, row)}: the error of its stamps is not known"
-    return [Doubt(code="uncalibrated", message=message, hint="dyno calibrate, before the campaign")]
+    return [Doubt(code="uncalibrated", message=message, hint=row.advice.calibrate)]
 
 
 def beyond_calibration(row: Row) -> list[Doubt]:
@@ -218,13 +236,26 @@ def beyond_calibration(row: Row) -> list[Doubt]:
     beyond = [r for run in row.runs if (r := run.record.calibration) is not None and not r.covered]
     if not beyond:
         return []
-    most = max(beyond, key=lambda ref: (ref.streams, ref.events_s))
-    message = (
-        f"{_of(len(beyond), row)} beyond the calibration of the client ({most.streams} streams, "
-        f"{most.events_s:.0f} events/s, {most.clock} stamps): the error of its stamps may be larger than that says"
-    )
-    hint = "dyno calibrate with more --streams, a higher --rate, or --user-stamps"
+    reasons = dict.fromkeys(_harder(ref, reason) for ref in beyond for reason in ref.beyond)
+    said = "; ".join(text for text, _ in reasons) or "harder than any of its levels"
+    message = f"{_of(len(beyond), row)} beyond the calibration of the client: {said}; its stamps may be further off"
+    hint = " and ".join(dict.fromkeys(hint for _, hint in reasons)) or "dyno calibrate with more --streams"
     return [Doubt(code="beyond_calibration", message=message, hint=hint)]
+
+
+def _harder(ref: CalibrationRef, reason: Beyond) -> tuple[str, str]:
+    """What a run was harder in than the level it cites, and what would help."""
+    match reason:
+        case "streams":
+            return f"more than its {ref.streams} requests in flight", "dyno calibrate with more --streams"
+        case "events":
+            return f"more than its {ref.events_s:.0f} events/s", "dyno calibrate with more --streams or a higher --rate"
+        case "stamps" if ref.clock == "kernel":
+            return "stamps from user space, and it knows only the kernel's", "dyno calibrate --user-stamps"
+        case "stamps":
+            return "stamps from the kernel, and it knows only those from user space", "dyno calibrate"
+        case "behind":
+            return f"the client did not keep up with its {ref.streams} streams", "dyno calibrate on a quiet machine"
 
 
 def clock_steps(row: Row) -> list[Doubt]:
@@ -247,7 +278,29 @@ def errors(row: Row) -> list[Doubt]:
             kinds[kind] = kinds.get(kind, 0) + count
     listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "kinds not recorded"
     message = f"{bad} of {sent} requests went wrong ({bad / sent:.1%}: {listed}); figures are of the others"
-    return [Doubt(code="errors", message=message, hint="the engine's log beside the record may say why")]
+    return [Doubt(code="errors", message=message, hint=row.advice.find_errors)]
+
+
+def ended_early(row: Row) -> list[Doubt]:
+    """Somebody ended a window before its time."""
+    ended = [run.record.ended_early for run in row.runs if run.record.ended_early is not None]
+    if not ended:
+        return []
+    message = f"the window of {_of(len(ended), row)} was ended on request, {ended[0]}"
+    return [Doubt(code="ended_early", message=message, hint="let it run to its end before you cite it")]
+
+
+def sent_twice(row: Row) -> list[Doubt]:
+    """The server broke its promise to keep connections, so a request was lost on the way and sent again."""
+    if not (resent := sum(run.metrics.observed.resent for run in row.runs)):
+        return []
+    sent = sum(run.metrics.observed.requests for run in row.runs)
+    message = (
+        f"{resent} of {sent} requests were sent twice: the server had closed the connection that it promised to keep; "
+        "their latencies count from the second time"
+    )
+    hint = "a longer keep-alive time of the server, or of the proxy before it, avoids that"
+    return [Doubt(code="sent_twice", message=message, hint=hint)]
 
 
 def short_output(row: Row) -> list[Doubt]:
@@ -269,8 +322,31 @@ def usage_mismatch(row: Row) -> list[Doubt]:
         return []
     good = sum(run.metrics.observed.requests - run.metrics.observed.errors for run in row.runs)
     message = f"in {odd} of {good} answers the server's usage fits neither its events nor what was asked for"
-    hint = "figures take the usage; both are in samples.jsonl (usage, event_tokens, arrivals_ns)"
-    return [Doubt(code="usage_mismatch", message=message, hint=hint, metric="output_tok_s")]
+    return [Doubt(code="usage_mismatch", message=message, hint=row.advice.read_counts, metric="output_tok_s")]
+
+
+def prompt_length(row: Row) -> list[Doubt]:
+    """Prompts have another length than was asked for, which is taken of the text alone and without the model.
+
+    Lengths that are drawn are not judged by their mean.
+    """
+    asked = row.experiment.workload.asked_input_tokens
+    told = next((e.value for e in row.estimates if e.metric == "prompt_tokens"), None)
+    if told is None or not isinstance(asked, int):
+        return []
+    off = told / asked - 1
+    if abs(off) <= PROMPT_OFF:
+        return []
+    message = (
+        f"prompts have {told:.0f} tokens by the server's count, {abs(off):.0%} {'more' if off > 0 else 'fewer'} "
+        f"than the {asked} asked for"
+    )
+    hint = (
+        "the length asked for is that of the text; the chat template adds to it, which weighs less on longer prompts"
+        if off > 0
+        else "the server may leave cached tokens out of its count, or cut prompts"
+    )
+    return [Doubt(code="prompt_length", message=message, hint=hint, metric="prompt_tokens")]
 
 
 def cached_prompts(row: Row) -> list[Doubt]:
@@ -281,8 +357,7 @@ def cached_prompts(row: Row) -> list[Doubt]:
     sent = sum(run.metrics.observed.requests for run in row.runs)
     tokens = sum(run.metrics.observed.cached_tokens for run in row.runs)
     message = f"a prefix cache answered {tokens} prompt tokens in {cached} of {sent} requests: TTFT is flattered"
-    hint = "switch the engine's prompt cache off, or use prompts without a shared beginning"
-    return [Doubt(code="cached_prompts", message=message, hint=hint, metric="ttft_ms")]
+    return [Doubt(code="cached_prompts", message=message, hint=row.advice.fresh_prompts, metric="ttft_ms")]
 
 
 def host_busy(row: Row) -> list[Doubt]:
@@ -297,7 +372,7 @@ def host_busy(row: Row) -> list[Doubt]:
         return []
     most, cores = max(others)
     message = f"other programs used up to {most:.1f} of {cores} cores during {_of(len(others), row)}"
-    return [Doubt(code="host_busy", message=message, hint="stop other programs, and run the campaign again")]
+    return [Doubt(code="host_busy", message=message, hint=row.advice.measure_again)]
 
 
 def too_many_threads(row: Row) -> list[Doubt]:
@@ -324,7 +399,7 @@ def unlike_cycles(row: Row) -> list[Doubt]:
         Doubt(
             code="unlike_cycles",
             message=f"the cycles of one row have {len(values)} {what}: {', '.join(sorted(v[:16] for v in values))}",
-            hint="do not average over these; run the campaign anew on one machine with one version",
+            hint="do not average over these; measure anew on one machine with one version",
         )
         for what, values in facts.items()
         if len(values) > 1
@@ -361,12 +436,15 @@ _COVERED = {3: 72, 4: 79, 5: 83, 6: 86, 7: 86, 8: 87, 9: 88}
 
 RULES: tuple[Rule, ...] = (
     simulated,
+    ended_early,
     too_few_cycles,
     unlike_cycles,
     errors,
+    sent_twice,
     late_sends,
     short_output,
     usage_mismatch,
+    prompt_length,
     cached_prompts,
     no_warmup,
     unsteady_warmup,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from dynamometer.analysis.doubts import Row
 from dynamometer.domain.comparison import Reason, Unlike
-from dynamometer.domain.experiment import Workload
+from dynamometer.domain.experiment import Slo, Workload
 
 CAN_ALLOW: tuple[Unlike, ...] = ("host", "prompts", "model", "tokens", "energy")
 """In what rows may be unlike if the user says so. Simulated results never stand against real ones."""
 LENGTHS = 0.05
 """Answers whose mean lengths differ by more than this share are unlike."""
+_PROMPT_KEYS = ("dataset", "max_input_tokens", "seed")
 _LENGTH_KEYS = ("max_input_tokens", "max_output_tokens", "ignore_eos", "streaming")
 
 Check = Callable[[Row, Row], Iterable[Reason]]
@@ -30,6 +31,17 @@ def energy_reason(a: Row, b: Row) -> Reason | None:
     kinds = [{kind for kind, _ in side} for side in (one, other)]
     message = f"energy is {_named(one)} in A and {_named(other)} in B"
     return Reason(kind="energy", message=message, can_allow=kinds[0] == kinds[1])
+
+
+def slo_reason(a: Row, b: Row) -> str | None:
+    """Why goodput of the two does not compare: it is judged by unlike service levels. Nothing else depends on them."""
+    one, other = a.experiment.workload.slo, b.experiment.workload.slo
+    return f"service level {_level(one)} in A, {_level(other)} in B" if one != other else None
+
+
+def _level(slo: Slo | None) -> str:
+    given = slo.model_dump(exclude_none=True) if slo is not None else {}
+    return ", ".join(f"{key} {limit:g}" for key, limit in given.items()) or "none"
 
 
 def _simulated(a: Row, b: Row) -> Iterable[Reason]:
@@ -65,18 +77,15 @@ def _models(a: Row, b: Row) -> Iterable[Reason]:
 def _prompts(a: Row, b: Row) -> Iterable[Reason]:
     if not _fixed(a.experiment.workload) or not _fixed(b.experiment.workload):
         # How many prompts a duration takes differs from run to run, so their hash does too: what makes them must agree.
-        one, other = (_source(row.experiment.workload) for row in (a, b))
-        if one != other:
-            yield Reason(kind="prompts", message=f"prompts: {one} in A, {other} in B")
+        if made := _unlike_settings(a, b, _PROMPT_KEYS):
+            yield Reason(kind="prompts", message=f"prompts: {made}")
         return
     by_cycle = [{run.record.cycle: run.record.prompts_sha256 for run in row.runs} for row in (a, b)]
     shared = by_cycle[0].keys() & by_cycle[1].keys()
     unlike = sorted(cycle for cycle in shared if by_cycle[0][cycle] != by_cycle[1][cycle])
     if unlike:
-        one, other = (_source(row.experiment.workload) for row in (a, b))
-        what = (
-            f"{one} in A, {other} in B" if one != other else f"sha256 of {len(unlike)} of {len(shared)} cycles differ"
-        )
+        made = _unlike_settings(a, b, (*_PROMPT_KEYS, "requests"))
+        what = made or f"sha256 of {len(unlike)} of {len(shared)} cycles differ"
         yield Reason(kind="prompts", message=f"prompts: {what}")
 
 
@@ -84,17 +93,19 @@ def _fixed(workload: Workload) -> bool:
     return workload.duration_s is None
 
 
-def _source(workload: Workload) -> str:
-    count = f"{workload.requests} from " if workload.requests is not None else ""
-    return f"{count}{workload.dataset} of about {workload.max_input_tokens} tokens, seed {workload.seed}"
+def _unlike_settings(a: Row, b: Row, keys: Sequence[str]) -> str:
+    """These keys of the workload where they are unlike, with both values; empty when all are alike."""
+    pairs = ((key, *(getattr(row.experiment.workload, key) for row in (a, b))) for key in keys)
+    return "; ".join(f"{key} {_value(one)} in A, {_value(other)} in B" for key, one, other in pairs if one != other)
+
+
+def _value(setting: object) -> str:
+    return "none" if setting is None else str(setting).lower() if isinstance(setting, bool) else str(setting)
 
 
 def _tokens(a: Row, b: Row) -> Iterable[Reason]:
-    one, other = a.experiment.workload, b.experiment.workload
-    unlike = [key for key in _LENGTH_KEYS if getattr(one, key) != getattr(other, key)]
-    if unlike:
-        texts = (f"{key} {getattr(one, key)} in A, {getattr(other, key)} in B" for key in unlike)
-        yield Reason(kind="tokens", message=f"workload: {'; '.join(texts)}")
+    if unlike := _unlike_settings(a, b, _LENGTH_KEYS):
+        yield Reason(kind="tokens", message=f"workload: {unlike}")
         return
     lengths = [_mean_length(row) for row in (a, b)]
     if lengths[0] and lengths[1] and abs(lengths[1] / lengths[0] - 1) > LENGTHS:

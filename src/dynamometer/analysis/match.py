@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from dynamometer.analysis.summarise import Analysed
+from dynamometer.domain.comparison import Difference
 from dynamometer.domain.experiment import Experiment
 from dynamometer.domain.ident import canonical_json
 from dynamometer.errors import NotFoundError, UsageError
 
 Facts = dict[str, Any]
+Defaults = Mapping[str, Mapping[str, Any]]
+"""Engine -> its options with the values they have when a campaign does not set them."""
+NO_DEFAULTS: Defaults = MappingProxyType({})
 Keyed = dict[int, str]
 Keying = Callable[[dict[int, Experiment], dict[int, Experiment]], tuple[Keyed, Keyed]]
 """What rows of both sides must have in common, as one text for each row."""
@@ -62,9 +67,15 @@ def select(campaign: Analysed, wanted: str | None) -> tuple[int, ...]:
         if any(text.startswith(wanted) or fnmatchcase(text, wanted) for text in (row.name, row.experiment_id))
     ]
     if not found:
-        names = ", ".join(row.name for row in rows[:8]) + (", …" if len(rows) > 8 else "")
+        names = _named(campaign, range(len(rows)))
         raise NotFoundError(f"no row {wanted!r} in {campaign.summary.campaign_id}", hint=f"its rows: {names}")
     return tuple(found)
+
+
+def _named(campaign: Analysed, rows: Sequence[int], most: int = 8) -> str:
+    """The names of the first of these rows."""
+    names = [campaign.summary.experiments[index].name for index in rows[:most]]
+    return ", ".join(names) + (", …" if len(rows) > most else "")
 
 
 def across(a: Analysed, chosen_a: Sequence[int], b: Analysed, chosen_b: Sequence[int]) -> Matched:
@@ -76,8 +87,8 @@ def across(a: Analysed, chosen_a: Sequence[int], b: Analysed, chosen_b: Sequence
     """
     if a.summary.campaign_id == b.summary.campaign_id and set(chosen_a) & set(chosen_b):
         raise UsageError(
-            "a row would be compared with itself",
-            hint="name other rows (ID:ROW), or say what to compare by: "
+            f"both sides are rows of {a.summary.campaign_id}, and one would be compared with itself",
+            hint="name another campaign, other rows (ID:ROW), or say what to compare by: "
             + _axes([a.rows[i].experiment for i in chosen_a]),
         )
     left_a, left_b = list(chosen_a), list(chosen_b)
@@ -92,13 +103,14 @@ def across(a: Analysed, chosen_a: Sequence[int], b: Analysed, chosen_b: Sequence
         pairs.append((left_a.pop(), left_b.pop()))
     if not pairs:
         raise UsageError(
-            f"no row of {a.summary.campaign_id} belongs to a row of {b.summary.campaign_id}",
+            f"no row of {a.summary.campaign_id} belongs to a row of {b.summary.campaign_id}\n"
+            f"  rows of A: {_named(a, chosen_a)}\n  rows of B: {_named(b, chosen_b)}",
             hint="name the rows to compare: A:ROW B:ROW (a name, an id, the beginning of one, or a glob)",
         )
     return Matched(tuple(sorted(pairs)), tuple(left_a), tuple(left_b))
 
 
-def within(campaign: Analysed, chosen: Sequence[int], by: str) -> Matched:
+def within(campaign: Analysed, chosen: Sequence[int], by: str, defaults: Defaults = NO_DEFAULTS) -> Matched:
     """Rows that differ in ``by`` alone, each against the first of its kind in the order of the plan.
 
     ``by`` is a key of ``WITHIN``, an option of the engine or a setting of the workload; with ``=VALUE`` the row with
@@ -111,10 +123,9 @@ def within(campaign: Analysed, chosen: Sequence[int], by: str) -> Matched:
         groups.setdefault(canonical_json(_left(_facts(experiment), _free(axis))), []).append(index)
     pairs, alone = [], []
     for members in groups.values():
-        first = next((i for i in members if not baseline or _value(experiments[i], axis) == baseline), None)
-        others = [
-            i for i in members if first is not None and _value(experiments[i], axis) != _value(experiments[first], axis)
-        ]
+        values = {index: _value(experiments[index], axis, defaults) for index in members}
+        first = next((index for index in members if not baseline or _is_written(values[index], baseline)), None)
+        others = [index for index in members if first is not None and values[index] != values[first]]
         pairs += [(first, other) for other in others if first is not None]
         alone += [i for i in members if i not in others and (i != first or not others)]
     if not pairs:
@@ -125,13 +136,35 @@ def within(campaign: Analysed, chosen: Sequence[int], by: str) -> Matched:
     return Matched(tuple(pairs), tuple(sorted(alone)))
 
 
-def differences(a: Experiment, b: Experiment) -> tuple[str, ...]:
-    """Settings of two experiments that are not the same, as ``options.n_threads: 1 → 2``."""
-    one, other = _flat(_facts(a)), _flat(_facts(b))
+def differences(a: Experiment, b: Experiment, defaults: Defaults) -> tuple[Difference, ...]:
+    """Settings of two experiments that are not the same. An option left at its default has the value of that.
+
+    One without a value there either is ``default``; what a side does not have at all is ``none``.
+    """
+    one, other = (_flat(_facts(side) | {"slo": _slo(side)}) for side in (a, b))
     if one.get("quant") != other.get("quant") or one["model"] != other["model"] or one["engine"] != other["engine"]:
         one, other = ({k: v for k, v in facts.items() if not k.startswith("weights.")} for facts in (one, other))
     keys = [key for key in dict.fromkeys([*one, *other]) if one.get(key) != other.get(key)]
-    return tuple(f"{key}: {one.get(key, 'default')} → {other.get(key, 'default')}" for key in keys)
+    filled = [
+        {f"options.{key}": value for key, value in defaults.get(side.engine, {}).items() if value is not None} | facts
+        for side, facts in ((a, one), (b, other))
+    ]
+    texts = [[_told(facts.get(key), key, is_same_engine=a.engine == b.engine) for key in keys] for facts in filled]
+    return tuple(Difference(key=key, a=before, b=after) for key, before, after in zip(keys, *texts, strict=True))
+
+
+def _slo(experiment: Experiment) -> Facts:
+    slo = experiment.workload.slo
+    return slo.model_dump(exclude_none=True) if slo is not None else {}
+
+
+def _told(value: object, key: str, *, is_same_engine: bool) -> str:
+    unset = "default" if is_same_engine and key.startswith("options.") else "none"
+    return unset if value is None else _text(value)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else canonical_json(value)
 
 
 def _identity(a: dict[int, Experiment], b: dict[int, Experiment]) -> tuple[Keyed, Keyed]:
@@ -204,7 +237,7 @@ def _free(axis: str) -> tuple[str, ...]:
     return WITHIN.get(axis, (f"options.{axis}", f"workload.{axis}"))
 
 
-def _value(experiment: Experiment, axis: str) -> str:
+def _value(experiment: Experiment, axis: str, defaults: Defaults) -> str:
     """The value of one axis, as people write it."""
     facts = _facts(experiment)
     if axis in ("load", "concurrency"):
@@ -212,8 +245,17 @@ def _value(experiment: Experiment, axis: str) -> str:
         return str(load.get("concurrency", canonical_json(load))) if isinstance(load, dict) else str(load)
     if axis in WITHIN:
         return str(facts[axis])
-    found = facts["options"].get(axis, _flat(facts["workload"]).get(axis))
-    return "default" if found is None else found if isinstance(found, str) else canonical_json(found)
+    options = {**defaults.get(experiment.engine, {}), **facts["options"]}
+    found = options.get(axis, _flat(facts["workload"]).get(axis))
+    return "default" if found is None else _text(found)
+
+
+def _is_written(value: str, wanted: str) -> bool:
+    """Whether ``wanted`` means this value: 4 is 4.0."""
+    try:
+        return value == wanted or float(value) == float(wanted)
+    except ValueError:
+        return False
 
 
 def _flat(facts: Facts, prefix: str = "") -> Facts:

@@ -27,6 +27,8 @@ class Observed:
     """Whole answers with fewer tokens than asked although the end of text was to be ignored."""
     mismatched: int
     """Whole answers whose usage and events tell token counts that cannot both be true."""
+    resent: int
+    """Requests sent a second time."""
     cached: int
     """Requests whose prompt a cache answered in part."""
     cached_tokens: int
@@ -72,6 +74,7 @@ def _observe(record: Record, samples: Sequence[Sample]) -> Observed:
         merged=sum(sample.merged for sample in good),
         short=sum(_is_short(sample, workload) for sample in good) if workload.ignore_eos else 0,
         mismatched=sum(map(_is_mismatched, good)),
+        resent=sum(sample.resent for sample in sent),
         cached=len(cached),
         cached_tokens=sum(cached),
         good=len(good),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from dynamometer.analysis.advice import CAMPAIGN, Advice
 from dynamometer.analysis.doubts import Row, Run, doubts_of
 from dynamometer.analysis.measure import RunMetrics
 from dynamometer.analysis.metrics import METRICS
@@ -48,12 +49,14 @@ def analyse(
     *,
     version: str,
     interval_method: str | None = None,
+    advice: Advice = CAMPAIGN,
 ) -> Analysed:
     """What the records say together; works while the campaign runs, and with nothing at all.
 
     ``records`` and ``metrics`` are keyed by run id; a run counts when it is in both. Rows are the plan's experiments
     in its order: runs that left the plan are counted in a doubt, not shown. ``interval_method`` forces one of
     ``METHODS``; None takes the right one for the number of cycles. Raises ValueError for another name.
+    ``advice``: how hints are worded.
     """
     method = _method(interval_method)
     names = unique_names(plan.experiments)
@@ -67,7 +70,7 @@ def analyse(
         )
         runs = [run.metrics for run in finished]
         found = tuple(estimate(metric.info, runs, seed=plan.campaign.seed, method=method) for metric in METRICS)
-        behind.append(Row(experiment, finished, found, len(cycles.get(index, ()))))
+        behind.append(Row(experiment, finished, found, len(cycles.get(index, ())), advice))
         rows.append(_row(behind[-1], names[index], cycles.get(index, ()), status))
     used = [records[key] for key in plan.run_ids if key in records and key in metrics]
     summary = Summary(
@@ -81,7 +84,7 @@ def analyse(
         metrics=tuple(metric.info for metric in METRICS),
         experiments=tuple(rows),
         failures=tuple(_failures(plan, names, status)),
-        doubts=tuple(_campaign_doubts(plan, status, records, metrics, rows)),
+        doubts=tuple(_campaign_doubts(plan, status, records, metrics, rows, advice)),
         provenance=_provenance(used),
         created=status.created,
         version=version,
@@ -158,6 +161,7 @@ def _row(row: Row, name: str, cycles: Sequence[int], status: CampaignStatus) -> 
         quant=experiment.weights.quant,
         load=load_label(experiment.workload.load),
         benchmark=experiment.workload.benchmark,
+        input_tokens=experiment.workload.asked_input_tokens,
         simulated=any(run.record.simulated for run in row.runs),
         cycles_done=len(row.runs),
         cycles_planned=len(cycles),
@@ -190,12 +194,14 @@ def _campaign_doubts(
     records: Mapping[str, Record],
     metrics: Mapping[str, RunMetrics],
     rows: Sequence[ExperimentSummary],
+    advice: Advice,
 ) -> Iterable[Doubt]:
     done, planned = sum(row.cycles_done for row in rows), len(plan.runs)
     used = [records[key] for key in plan.run_ids if key in records and key in metrics]
     if done < planned:
         message = f"partial results: {done} of {planned} runs are finished"
-        yield Doubt(code="partial", message=message, hint="finish the campaign with --resume")
+        hint = advice.retry if done + sum(row.failed for row in rows) == planned else advice.finish
+        yield Doubt(code="partial", message=message, hint=hint)
     unread = sum(
         key not in records or key not in metrics
         for key in plan.run_ids
@@ -247,11 +253,19 @@ def _provenance(records: Sequence[Record]) -> Provenance:
 def _calibration(ref: CalibrationRef | None) -> str:
     if ref is None:
         return "none"
-    itl = "n/a" if ref.itl_error_p99_ms is None else f"{ref.itl_error_p99_ms:.3f} ms"
+    ttft = _error(ref.ttft_error_p99_ms, ref.ttft_error_max_ms, ref.ttft_errors)
+    itl = _error(ref.itl_error_p99_ms, ref.itl_error_max_ms, ref.itl_errors)
     return (
-        f"{ref.id}, {ref.at}: p99 error of TTFT {ref.ttft_error_p99_ms:.3f} ms, of ITL {itl} "
+        f"{ref.id}{', quick' if ref.quick else ''}, {ref.at}: error of TTFT {ttft}, of ITL {itl} "
         f"at {ref.streams} streams, {ref.events_s:.0f} events/s, {ref.clock} stamps"
     )
+
+
+def _error(p99_ms: float | None, max_ms: float | None, values: int | None) -> str:
+    """The 99th percentile of an error; the maximum of too few values for one."""
+    if p99_ms is not None:
+        return f"p99 {p99_ms:.3f} ms"
+    return "n/a" if max_ms is None else f"max {max_ms:.3f} ms of {values} values"
 
 
 def _lines(texts: Iterable[str]) -> tuple[str, ...]:

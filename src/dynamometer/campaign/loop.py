@@ -154,7 +154,10 @@ class Loop:
         write_step(folder, step)
         ended = self._wait(self.executor.start(step, folder), run_id, attempt, step.timeout_s)
         self._require_space()
-        return outcome(folder, step) or _no_report(ended, folder)
+        found = outcome(folder, step) or _no_report(ended, folder)
+        if isinstance(found, Failure) and found.stops_campaign:
+            raise PreconditionError(found.message, found.hint)
+        return found
 
     def _step(self, run_id: str, run: RunRef, attempt: int) -> Step | Failure:
         experiment, campaign = self.plan.experiment_of(run), self.plan.campaign
@@ -173,6 +176,7 @@ class Loop:
             trace_path=places.trace,
             timeout_s=campaign.execution.timeout,
             energy_source=campaign.energy.source,
+            client_processes=campaign.execution.client_processes,
         )
 
     def _wait(self, handle: Handle, run_id: str, attempt: int, timeout_s: float) -> Exit:

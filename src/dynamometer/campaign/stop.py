@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -33,7 +34,7 @@ class StopRequest:
         """Tell to stop. Safe in a signal handler."""
         self.times += 1
         self.signal = self.signal or number
-        os.write(self._write, b"!")
+        _wake(self._write)
 
     def calm(self) -> None:
         """Take the request as heard: the descriptor wakes again only at the next one."""
@@ -52,19 +53,53 @@ class StopRequest:
 
 
 @contextmanager
-def listening(on_request: Callable[[int], None]) -> Iterator[StopRequest]:
-    """Turn INT, TERM and HUP into requests while the block runs; ``on_request`` is told how many there were."""
+def listening(on_request: Callable[[int], None], patience: int | None = None) -> Iterator[StopRequest]:
+    """Turn INT, TERM and HUP into requests while the block runs; ``on_request`` is told how many there were.
+
+    After ``patience`` of them each further one raises KeyboardInterrupt wherever the block is; never when left out.
+
+    It is told in a thread of its own, and may print: a signal handler that waits for a lock of the display waits for
+    ever when it interrupted who holds it.
+    """
     stop = StopRequest()
+    with _telling(on_request) as tell:
 
-    def hear(number: int, _frame: FrameType | None) -> None:
-        stop.request(signal.Signals(number))
-        on_request(stop.times)
+        def hear(number: int, _frame: FrameType | None) -> None:
+            stop.request(signal.Signals(number))
+            tell()
+            if patience is not None and stop.times > patience:
+                raise KeyboardInterrupt
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, hear) for number in numbers}
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, hear) for number in numbers}
+        try:
+            yield stop
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            stop.close()
+
+
+@contextmanager
+def _telling(on_request: Callable[[int], None]) -> Iterator[Callable[[], None]]:
+    """What to call for ``on_request`` to be called soon, with the number of calls. All are made when the block ends."""
+    read, write = os.pipe2(os.O_CLOEXEC)
+
+    def tell_all() -> None:
+        times = 0
+        while os.read(read, 1):
+            times += 1
+            on_request(times)
+
+    teller = threading.Thread(target=tell_all, name="told-to-stop", daemon=True)
+    teller.start()
     try:
-        yield stop
+        yield lambda: _wake(write)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        stop.close()
+        os.close(write)
+        teller.join()
+        os.close(read)
+
+
+def _wake(descriptor: int) -> None:
+    os.write(descriptor, b"!")

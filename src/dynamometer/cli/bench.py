@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from pathlib import Path
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from fractions import Fraction
 from typing import get_args
 
 import click
-from pydantic import SecretStr, ValidationError
 
+from dynamometer.campaign.stop import listening
+from dynamometer.cli.bench_options import (
+    SWEEP_TO,
+    Numbers,
+    Share,
+    check_save,
+    key_of,
+    loads_of,
+    name_of,
+    seconds_of,
+    slo_of,
+    workload_of,
+)
 from dynamometer.cli.lazy import load
 from dynamometer.cli.options import colour_option, json_option, quiet_option, write_output
-from dynamometer.domain.experiment import Load, Slo, Warmup, Workload
-from dynamometer.domain.units import parse_duration
+from dynamometer.domain.plan import Plan
 from dynamometer.domain.wire import Api
-from dynamometer.errors import Interrupted, PreconditionError, RunsFailed, UsageError
+from dynamometer.errors import GateBroken, Interrupted, RunsFailed, Terminated, UsageError
+from dynamometer.report.figures import one_line
 from dynamometer.wiring import benching, source
 from dynamometer.worker.bench import Benched, bench, endpoint_of, find_model, server_of
-
-SWEEP_TO = 64
-"""Highest concurrency of --sweep when nothing else is said."""
-
-
-class Numbers(click.ParamType[tuple[float, ...]]):
-    """Numbers with commas between them: ``1,4,16``."""
-
-    name = "N[,N…]"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        """The numbers, in the order given."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(float(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is no list of numbers such as 1,4,16", param, ctx)
 
 
 @click.command("bench")
@@ -60,6 +55,18 @@ class Numbers(click.ParamType[tuple[float, ...]]):
 )
 @click.option("--seed", type=click.IntRange(0), default=42, show_default=True, help="Seed of prompts and arrivals.")
 @click.option("--timeout", default="30m", show_default=True, metavar="TIME", help="Longest time for one run.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that share the load, when one core is not enough for the client.",
+)
+@click.option(
+    "--max-error-share",
+    type=Share(),
+    help="Exit code 5 when more than this share of the requests of any load went wrong: 0, 0.01 or 1%.",
+)
 @click.option("--api-key-env", metavar="NAME", help="Environment variable that holds the API key.")
 @click.option("--save", metavar="FILE", help="Write every request, raw, one JSON line each.")
 @click.option("--force", is_flag=True, help="Replace the file of --save if it is there.")
@@ -86,6 +93,8 @@ def command(
     cycles: int,
     seed: int,
     timeout: str,
+    processes: int,
+    max_error_share: Fraction | None,
     api_key_env: str | None,
     save: str | None,
     force: bool,
@@ -97,117 +106,58 @@ def command(
 
     Prints the same table, with intervals when there are cycles, and doubts. Starts no engine, writes no folder.
     """
-    if save is not None and save != "-" and Path(save).exists() and not force:
-        raise UsageError(f"{save} exists", hint="add --force to replace it")
     if requests is not None and duration is not None:
         raise UsageError("--requests and --duration exclude each other")
-    if save is not None and save != "-" and not os.access(Path(save).absolute().parent, os.W_OK):
-        raise PreconditionError(f"--save {save}: its folder is not there, or not writable")
-    timeout_s = _seconds("--timeout", timeout)
-    if timeout_s <= 0:
-        raise UsageError("--timeout: must be more than 0")
-    key = _key(api_key_env)
+    check_save(save, force=force, as_json=as_json)
+    timeout_s = seconds_of("--timeout", timeout)
+    key = key_of(api_key_env)
     server = server_of(url)
-    base = _workload(
-        dataset=dataset,
-        requests=None if duration else requests or 64,
-        duration_s=_seconds("--duration", duration) if duration else None,
-        max_input_tokens=input_tokens,
-        max_output_tokens=output_tokens,
-        ignore_eos=ignore_eos,
-        streaming=stream,
-        slo=_slo(slo),
-        warmup=Warmup(until="fixed", max_requests=warmup),
-        seed=seed,
-    )
-    loads = [_load(settings) for settings in _loads(concurrency, rate, arrivals, sweep=sweep)]
-    model = model or find_model(server, api, key)
-    endpoint = endpoint_of(server, api, model, key, ignore_eos=ignore_eos)
-    plan = benching.bench_plan(server.url, model, [base.model_copy(update={"load": load}) for load in loads], cycles)
+    base = {
+        "dataset": dataset,
+        "requests": None if duration else requests or 64,
+        "duration_s": seconds_of("--duration", duration) if duration else None,
+        "max_input_tokens": input_tokens,
+        "max_output_tokens": output_tokens,
+        "ignore_eos": ignore_eos,
+        "streaming": stream,
+        "slo": slo_of(slo),
+        "warmup": {"until": "fixed", "max_requests": warmup},
+        "seed": seed,
+    }
+    workloads = [workload_of({**base, "load": one}) for one in loads_of(concurrency, rate, arrivals, sweep=sweep)]
     prompts = _text(dataset) if dataset not in ("builtin", "synthetic") else None
+    model = find_model(server, api, key) if model is None else name_of("--model", model)
+    endpoint = endpoint_of(server, api, model, key, ignore_eos=ignore_eos)
+    plan = benching.bench_plan(server.url, model, workloads, cycles)
     found: dict[str, Benched] = {}
-    stopped = False
-    try:
+    # What was found until somebody stops it is shown.
+    with listening(_on_signal, patience=1) as stop, suppress(KeyboardInterrupt, Interrupted):
         for run_id, run in plan.by_run_id.items():
-            step = benching.bench_step(plan, run_id, run, timeout_s)
-            found[run_id] = bench(step, endpoint, server, prompts_text=prompts, trace_text=None)
+            step = benching.bench_step(plan, run_id, run, timeout_s, processes)
+            found[run_id] = bench(step, endpoint, server, prompts_text=prompts, interrupted=lambda: stop.requested)
             if not quiet and not as_json:
                 click.echo(_line(plan.experiment_of(run).name, run.cycle, cycles, found[run_id]), err=True)
-    except KeyboardInterrupt:
-        stopped = True
+            if stop.requested:
+                break
     if save is not None:
         lines = (sample.model_dump_json(exclude_defaults=True) for one in found.values() for sample in one.samples)
         write_output("".join(f"{line}\n" for line in lines), save, force=force)
-    load("dynamometer.cli.bench_report:report")(plan, found, as_json=as_json, colour=colour)
-    if stopped:
-        raise Interrupted(f"stopped after {len(found)} of {len(plan.runs)} runs")
+    if found or stop.signal is None:
+        load("dynamometer.cli.bench_report:report")(plan, found, as_json=as_json, colour=colour, error=save == "-")
+    if stop.signal is not None:
+        whole = sum(one.record is not None and one.record.ended_early is None for one in found.values())
+        kind = Interrupted if stop.signal is signal.SIGINT else Terminated
+        raise kind(f"stopped: {whole} of {len(plan.runs)} runs went their whole length")
+    if max_error_share is not None and (broken := _too_many_errors(plan, found, max_error_share)):
+        raise GateBroken("\n".join(map(one_line, broken)))
     if failed := [one.problem for one in found.values() if one.problem]:
-        raise RunsFailed(f"{len(failed)} of {len(found)} runs gave nothing: {failed[0]}")
+        raise RunsFailed(f"{len(failed)} of {len(found)} runs gave nothing: {one_line(failed[0])}")
 
 
-def _loads(
-    concurrency: Sequence[float] | None, rate: Sequence[float] | None, arrivals: str | None, *, sweep: bool
-) -> list[dict[str, object]]:
-    """Settings of each load to run."""
-    if concurrency and rate:
-        raise UsageError("--concurrency and --rate exclude each other")
-    if arrivals and not rate:
-        raise UsageError("--arrivals belongs to --rate")
-    if sweep and (rate or (concurrency and len(concurrency) > 1)):
-        raise UsageError("--sweep takes one --concurrency to end at", hint="or list the loads: --rate 1,2,4")
-    if rate:
-        return [{"rate": value, "arrivals": arrivals or "constant"} for value in rate]
-    if sweep:
-        top = concurrency[0] if concurrency else SWEEP_TO
-        doubled = [2**power for power in range(int(top).bit_length()) if 2**power < top]
-        return [{"concurrency": value} for value in (*doubled, top)]
-    return [{"concurrency": value} for value in concurrency or (1,)]
-
-
-def _load(settings: dict[str, object]) -> Load:
-    try:
-        return Load.model_validate(settings)
-    except ValidationError as error:
-        raise UsageError(_first(error)) from error
-
-
-def _workload(**settings: object) -> Workload:
-    try:
-        return Workload.model_validate(settings)
-    except ValidationError as error:
-        raise UsageError(_first(error)) from error
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}, not {first['input']}"
-
-
-def _slo(text: str | None) -> Slo | None:
-    if text is None:
-        return None
-    pairs = [part.partition("=") for part in text.split(",")]
-    if any(not middle for _, middle, _ in pairs):
-        raise UsageError(f"--slo {text}: write it as ttft_ms=500,itl_ms=50")
-    try:
-        return Slo.model_validate({name.strip(): value.strip() for name, _, value in pairs})
-    except ValidationError as error:
-        raise UsageError(f"--slo: {_first(error)}", hint="its keys are ttft_ms, itl_ms, e2e_ms") from error
-
-
-def _seconds(option: str, text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from error
-
-
-def _key(variable: str | None) -> SecretStr | None:
-    if variable is None:
-        return None
-    if not (value := os.environ.get(variable)):
-        raise PreconditionError(f"the environment variable {variable} of --api-key-env is not set")
-    return SecretStr(value)
+def _on_signal(times: int) -> None:
+    """The first ends the window as its duration would, the second ends everything."""
+    once = "stopping when the requests in flight have ended (again to stop at once)"
+    click.echo(once if times == 1 else "stopping at once", err=True)
 
 
 def _text(path: str) -> str:
@@ -215,7 +165,20 @@ def _text(path: str) -> str:
 
 
 def _line(name: str, cycle: int, cycles: int, one: Benched) -> str:
-    times = f" cycle {cycle}/{cycles}" if cycles > 1 else ""
+    start = f"{name} cycle {cycle}/{cycles}" if cycles > 1 else name
     if one.record is None:
-        return f"{name}{times}: {one.problem}"
-    return f"{name}{times}: {one.record.good} of {one.record.requests} requests in {one.record.window.seconds:.1f} s"
+        return one_line(f"{start}: {one.problem}")
+    wrong = next((one.error_detail or one.error for one in one.samples if one.phase == "window" and one.error), None)
+    reason = f"; the first that went wrong: {wrong}" if wrong else ""
+    record = one.record
+    return one_line(f"{start}: {record.good} of {record.requests} requests in {record.window.seconds:.1f} s{reason}")
+
+
+def _too_many_errors(plan: Plan, found: Mapping[str, Benched], limit: Fraction) -> list[str]:
+    """A line for each load of whose requests more than ``limit`` went wrong, over all its cycles."""
+    return [
+        f"{one.name}: {one.failed} of {one.requests} requests went wrong, {float(100 * one.share):.4g}%; "
+        f"--max-error-share allows {float(100 * limit):.4g}%; the first: {one.first}"
+        for one in benching.errors_by_load(plan, found)
+        if one.share > limit
+    ]

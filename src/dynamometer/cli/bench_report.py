@@ -11,10 +11,10 @@ from dynamometer.wiring.reading import bench_results
 from dynamometer.worker.bench import Benched
 
 
-def report(plan: Plan, found: Mapping[str, Benched], *, as_json: bool, colour: str) -> None:
-    """Print what was found, as a table or as one JSON document."""
+def report(plan: Plan, found: Mapping[str, Benched], *, as_json: bool, colour: str, error: bool) -> None:
+    """Print what was found, as a table (with ``error`` on standard error) or as one JSON document."""
     results = bench_results(plan, found)
     if as_json:
         print_json(results.summary.model_dump(mode="json"))
     else:
-        print_report(results, colour)
+        print_report(results, colour, error=error)

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
 from dynamometer import __version__
+from dynamometer.cli.calibration_view import client_heads, client_row, named, remarks, server_table, streams_of
 from dynamometer.cli.options import json_option, print_json
-from dynamometer.domain.calibration import Calibration, CalibrationLevel, Spread
-from dynamometer.errors import UsageError
-from dynamometer.store.calibrations import default_state, read_calibration, write_calibration
-from dynamometer.worker.calibrate import Course, calibrate, merged
+from dynamometer.domain.calibration import NEEDED_FOR_P99, Calibration, CalibrationLevel
+from dynamometer.domain.record import HostFacts
+from dynamometer.domain.units import human_duration
+from dynamometer.errors import Interrupted, UsageError
+from dynamometer.store.calibrations import (
+    calibration_path,
+    default_state,
+    read_calibration,
+    require_writable,
+    write_calibration,
+)
+from dynamometer.worker.calibrate import Course, calibrate, new_calibration
 from dynamometer.worker.facts import host_facts
 
 TOKENS, QUICK_TOKENS = 96, 16
+QUICK_VALUES = 30
 MOST_STREAMS = 60_000
-LATE = 0.5
-"""Share of the ITL by which the server may be late (p99) before the table says so."""
-_CLIENT = (
-    ("streams", "", 7),
-    ("TTFT error", "p50 / p99 / max, ms", 23),
-    ("ITL error", "p50 / p99 / max, ms", 23),
-    ("merged", "", 6),
-    ("CPU", "s/1000 tok", 10),
-    ("events", "1/s", 6),
-    ("held", "", 6),
-    ("lag p99", "ms", 7),
-    ("clock", "", 6),
-)
-_SERVER = (
-    ("server", "streams", 7),
-    ("late", "p50 / p99 / max, ms", 23),
-    ("call to send", "p50 / p99 / max, ms", 23),
-    ("arrival outside of it", "p50 / p99 / max, ms", 23),
-    ("CPU", "", 6),
-    ("n", "TTFT / ITL", 15),
-)
 
 
 def _streams(_context: click.Context, _option: click.Parameter, text: str) -> tuple[int, ...]:
@@ -67,124 +60,178 @@ def _streams(_context: click.Context, _option: click.Parameter, text: str) -> tu
     help="Events per second and stream.",
 )
 @click.option("--tokens", type=click.IntRange(2, 100_000), help=f"Events per request.  [default: {TOKENS}]")
-@click.option("--rounds", type=click.IntRange(2, 1000), default=2, show_default=True, help="Requests per stream.")
-@click.option("--quick", is_flag=True, help=f"Some 5 seconds in all: {QUICK_TOKENS} events per request.")
+@click.option(
+    "--rounds",
+    type=click.IntRange(2, 1000),
+    help="Requests per stream.  [default: 2; where streams are few, as many as a p99 takes]",
+)
+@click.option(
+    "--quick",
+    is_flag=True,
+    help=f"Some 10 seconds in all: {QUICK_TOKENS} events per request, no p99 for few streams.",
+)
 @click.option("--user-stamps", is_flag=True, help="Stamp in user space even where the kernel would.")
+@click.option("--replace", is_flag=True, help="Keep what is measured now also in place of levels from more events.")
 @click.option("--no-save", is_flag=True, help="Do not keep the result.")
 @json_option
 def command(
     streams: tuple[int, ...],
     rate: float,
     tokens: int | None,
-    rounds: int,
+    rounds: int | None,
     quick: bool,
     user_stamps: bool,
+    replace: bool,
     no_save: bool,
     as_json: bool,
 ) -> None:
     """Measure the error of our own client on this machine.
 
     Runs the client of all runs against a reference server of ours whose true send times are known, in a process and,
-    where there are two, on a core of its own. Error is what the client says minus what the server truly sent. The
-    result is kept for this machine and this version; records cite it, and a run beyond it gets a doubt.
+    where there are two, on a core of its own. Error is what the client says minus what the server truly sent.
+
+    Each level is kept as soon as it is measured, for this machine and this version; records cite it, and a run beyond
+    it gets a doubt. A level stays when the same one is measured again from fewer events, as by --quick.
     """
-    if quick and tokens is not None:
-        raise UsageError("--quick sets the number of tokens; leave --tokens out")
-    course = Course(streams, rate, tokens or (QUICK_TOKENS if quick else TOKENS), rounds, not user_stamps)
+    if quick and (tokens is not None or rounds is not None):
+        raise UsageError("--quick sets the numbers of tokens and of rounds; leave --tokens and --rounds out")
+    if replace and no_save:
+        raise UsageError("--replace and --no-save exclude each other")
+    course = Course(
+        streams,
+        rate,
+        tokens or (QUICK_TOKENS if quick else TOKENS),
+        rounds,
+        values=QUICK_VALUES if quick else NEEDED_FOR_P99,
+        quick=quick,
+        kernel_stamps=not user_stamps,
+    )
     host, state = host_facts(), default_state()
-    earlier = None if no_save else read_calibration(state, host.fingerprint, __version__)
-    levels = []
+    if not no_save:
+        require_writable(state)
+        read_calibration(state, host.fingerprint, __version__)  # a damaged one is told before all the measuring
+    measured = calibrate(course)
     if not as_json:
-        _echo_heads(_CLIENT)
-    for level in calibrate(course):
-        levels.append(level)
-        if not as_json:
-            click.echo(_row(_CLIENT, _client_cells(level)))
-    calibration = merged(earlier, host, levels)
-    path = None if no_save else write_calibration(state, calibration)
-    if as_json:
-        document = {"id": calibration.id, "file": str(path) if path else None}
-        measured = [level.model_dump(mode="json") for level in levels]
-        print_json({"schema_version": 1, **document, "host": host.model_dump(mode="json"), "levels": measured})
+        for line in _outlook(course, host):
+            click.echo(line, err=True)
+        click.echo(client_heads())
+    levels: list[CalibrationLevel] = []
+    calibration, stopped = None, False
+    try:
+        for level in _watched(course, measured):
+            levels.append(level)
+            if not as_json:
+                click.echo(client_row(level))
+            if not no_save:
+                calibration = _keep(state, host, level, replace=replace)
+    except KeyboardInterrupt:
+        stopped = True
+    _report(host, levels, calibration, as_json=as_json)
+    if stopped:
+        raise _interrupted(course, levels, kept=calibration is not None)
+
+
+def _keep(state: Path, host: HostFacts, level: CalibrationLevel, *, replace: bool) -> Calibration:
+    """Add a level to what is kept of this machine; returns all that is kept then."""
+    known = read_calibration(state, host.fingerprint, __version__) or new_calibration(host)
+    calibration = known.updated([level], replace=replace)
+    write_calibration(state, calibration)
+    return calibration
+
+
+def _outlook(course: Course, host: HostFacts) -> Iterator[str]:
+    """What is to be said before."""
+    count, seconds = len(course.streams), sum(map(course.seconds_at, course.streams))
+    yield f"{count} level{'s' * (count > 1)}, about {_about(seconds)}; Ctrl-C keeps those that are done"
+    if host.load_1m is not None and host.load_1m > host.cores / 2:
+        yield f"load average {host.load_1m}: other work on this machine disturbs the calibration"
+    if host.cores == 1:
+        yield "one core: server and client share it, as an engine and the client will"
+
+
+def _watched(course: Course, levels: Iterator[CalibrationLevel]) -> Iterator[CalibrationLevel]:
+    """The levels. A terminal shows which one is being measured; nothing is drawn meanwhile, that would disturb."""
+    live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    for streams in course.streams:
+        with _shown(f"{streams_of(streams)}, about {_about(course.seconds_at(streams))} …", live=live):
+            level = next(levels)
+        yield level
+
+
+@contextmanager
+def _shown(text: str, *, live: bool) -> Iterator[None]:
+    """A line on the terminal for as long as the block runs."""
+    if not live:
+        yield
         return
-    click.echo()
-    _echo_heads(_SERVER)
-    for level in levels:
-        click.echo(_row(_SERVER, _server_cells(level)))
-    for line in remarks(levels):
-        click.echo(line, err=True)
-    if path:
-        click.echo(f"calibration {calibration.id} kept in {path}", err=True)
+    click.echo(text, nl=False, err=True)
+    try:
+        yield
+    finally:
+        click.echo(f"\r{' ' * len(text)}\r", nl=False, err=True)
 
 
-def remarks(levels: Sequence[CalibrationLevel]) -> Iterator[str]:
-    """What is to be said of levels that are not what they seem."""
-    for level in levels:
-        late = level.server_late_ms.p99
-        if level.bad:
-            yield f"{level.streams} streams: {level.bad} of {level.requests} requests went wrong: it covers no run"
-        if late is not None and late > LATE * 1000 / level.rate:
-            yield (
-                f"{level.streams} streams: the reference server was {late:.3g} ms late (p99): its core was too busy. "
-                "Errors are against its true send times all the same, but the load was less even than asked for"
-            )
-        if level.clock == "user":
-            yield f"{level.streams} streams: stamps are from user space"
-
-
-def in_words(calibration: Calibration) -> str:
-    """A calibration in one line."""
-    good = [level for level in calibration.levels if level.bad == 0]
-    if not good:
-        return f"{calibration.id}: no level without errors"
-    largest = good[-1]
-    return (
-        f"{calibration.id}, up to {largest.streams} streams × {largest.rate:g} events/s ({largest.at}): "
-        f"p99 error TTFT {_ms(largest.ttft_error_ms.p99)} ms, ITL {_ms(largest.itl_error_ms.p99)} ms"
+def _interrupted(course: Course, levels: Sequence[CalibrationLevel], *, kept: bool) -> Interrupted:
+    rest = ",".join(map(str, course.streams[len(levels) :]))
+    words = "; those are kept" if kept else ""
+    return Interrupted(
+        f"stopped after {len(levels)} of {len(course.streams)} levels{words}",
+        hint=f"the same with --streams {rest} measures the others" if rest else None,
     )
 
 
-def _client_cells(level: CalibrationLevel) -> list[str]:
+def _report(
+    host: HostFacts, levels: Sequence[CalibrationLevel], calibration: Calibration | None, *, as_json: bool
+) -> None:
+    """What was measured, and what of it is kept. ``calibration`` None: nothing."""
+    if as_json:
+        print_json(_document(host, levels, calibration))
+        return
+    if not levels:
+        return
+    click.echo(f"\n{server_table(levels)}")
+    for line in remarks(levels):
+        click.echo(line, err=True)
+    if calibration is None:
+        return
+    if fuller := _fuller(levels, calibration):
+        those = "this one" if len(fuller) == 1 else "these"
+        click.echo(
+            f"{named(fuller)}: measured before from more events, which stays; --replace keeps {those}",
+            err=True,
+        )
+    if len(fuller) < len(levels):
+        click.echo(f"calibration {calibration.id} kept in {_file(calibration)}", err=True)
+
+
+def _document(
+    host: HostFacts, levels: Sequence[CalibrationLevel], calibration: Calibration | None
+) -> dict[str, object]:
+    fuller = _fuller(levels, calibration) if calibration else []
+    return {
+        "schema_version": 1,
+        "id": calibration.id if calibration else None,
+        "file": _file(calibration) if calibration else None,
+        "host": host.model_dump(mode="json"),
+        "levels": [level.model_dump(mode="json") for level in levels],
+        "stayed": [level.model_dump(mode="json") for level in fuller],
+    }
+
+
+def _fuller(levels: Sequence[CalibrationLevel], calibration: Calibration) -> list[CalibrationLevel]:
+    """Levels of the calibration that stay in place of those measured now."""
     return [
-        str(level.streams),
-        _spread(level.ttft_error_ms),
-        _spread(level.itl_error_ms),
-        _share(level.merged_share, 2),
-        "n/a" if level.cpu_s_per_1000 is None else f"{level.cpu_s_per_1000:.4f}",
-        "n/a" if level.events_s is None else f"{level.events_s:.0f}",
-        _share(level.held_share, 1),
-        _ms(level.lag_p99_ms),
-        level.clock,
+        kept
+        for level in levels
+        for kept in calibration.levels
+        if (kept.streams, kept.rate, kept.clock) == (level.streams, level.rate, level.clock) and kept != level
     ]
 
 
-def _server_cells(level: CalibrationLevel) -> list[str]:
-    return [
-        str(level.streams),
-        _spread(level.server_late_ms),
-        _spread(level.server_send_ms),
-        _spread(level.unexplained_ms),
-        _share(level.server_cpu_share, 0),
-        f"{level.ttft_error_ms.n} / {level.itl_error_ms.n}",
-    ]
+def _file(calibration: Calibration) -> str:
+    return str(calibration_path(default_state(), calibration.host, calibration.dynamometer))
 
 
-def _spread(spread: Spread) -> str:
-    return " / ".join(_ms(value) for value in (spread.p50, spread.p99, spread.max))
-
-
-def _ms(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3f}"
-
-
-def _share(value: float | None, decimals: int) -> str:
-    return "n/a" if value is None else f"{value:.{decimals}%}"
-
-
-def _echo_heads(columns: Sequence[tuple[str, str, int]]) -> None:
-    click.echo(_row(columns, [title for title, _, _ in columns]))
-    click.echo(_row(columns, [unit for _, unit, _ in columns]).rstrip())
-
-
-def _row(columns: Sequence[tuple[str, str, int]], cells: Sequence[str]) -> str:
-    return "  ".join(cell.rjust(width) for cell, (_, _, width) in zip(cells, columns, strict=True))
+def _about(seconds: float) -> str:
+    """A duration that is no more than an estimate."""
+    return f"{seconds:.0f} s" if seconds < 60 else human_duration(round(seconds, -1))

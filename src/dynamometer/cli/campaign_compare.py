@@ -16,7 +16,7 @@ from dynamometer.domain.comparison import Comparison
 from dynamometer.errors import GateBroken, PreconditionError, UsageError
 from dynamometer.report.comparison import text
 from dynamometer.report.comparison.formats import FORMATS
-from dynamometer.report.comparison.words import how_to_allow
+from dynamometer.report.comparison.words import Words, how_to_allow, in_words
 from dynamometer.wiring import reading
 
 _PER_CENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
@@ -99,22 +99,48 @@ def command(
 
 
 def _conclude(comparison: Comparison, *, strict: bool) -> None:
-    """End with a broken limit, with rows that were refused, or well."""
-    bad = [gate for gate in comparison.gates if gate.outcome == "broken" or (strict and gate.outcome == "undecided")]
-    if bad:
-        lines = [f"  {gate.gate} is {gate.outcome}: {gate.message} ({gate.b})" for gate in bad]
-        raise GateBroken("\n".join([f"{len(bad)} of {len(comparison.gates)} limits do not hold:", *lines]))
+    """End with a broken limit, with rows that were not compared, or well."""
+    words = in_words(comparison)
+    _judge(words, strict=strict)
     if comparison.refused:
-        kinds = {reason.kind for refused in comparison.refused for reason in refused.reasons}
-        lines = sorted({f"  {reason.message}" for refused in comparison.refused for reason in refused.reasons})
-        option = how_to_allow(kinds)
+        _refuse(comparison, words)
+    empty = [pair.title for pair in words.pairs if not pair.rows]
+    if empty and (comparison.gates or len(empty) == len(words.pairs)):
         raise PreconditionError(
-            "\n".join([f"{len(comparison.refused)} pairs of rows were not compared, because unlike:", *lines]),
-            hint=f"compare all the same with {option}" if option and "simulated" not in kinds else None,
+            f"no finished run on one side, so nothing to compare: {', '.join(empty)}",
+            hint="dyno campaign report says why runs failed; --resume --retry-failed runs them again",
         )
     alone = (*comparison.unmatched_a, *comparison.unmatched_b)
     if strict and alone:
         raise GateBroken(f"limits could not be judged for rows that are on one side only: {', '.join(alone)}")
+
+
+def _judge(words: Words, *, strict: bool) -> None:
+    """Raise GateBroken when a limit does not hold."""
+    wrong = ("broken", "undecided") if strict else ("broken",)
+    bad = [limit for limit in words.limits if limit.result.outcome in wrong]
+    if not bad:
+        return
+    lines = [
+        f"  {limit.result.gate} is {limit.result.outcome}: {limit.result.message}"
+        + (f" ({limit.pair})" if limit.pair else "")
+        for limit in bad
+    ]
+    do = "limit does" if len(words.limits) == 1 else "limits do"
+    raise GateBroken("\n".join([f"{len(bad)} of {len(words.limits)} {do} not hold:", *lines]))
+
+
+def _refuse(comparison: Comparison, words: Words) -> None:
+    """Raise PreconditionError for the rows that are unlike, with the option that compares all of them."""
+    kinds = {reason.kind for refused in comparison.refused for reason in refused.reasons}
+    option = how_to_allow(kinds) if all(refused.option for refused in words.refused) else None
+    count = len(comparison.refused)
+    were = "1 pair of rows was" if count == 1 else f"{count} pairs of rows were"
+    lines = dict.fromkeys(f"  {reason}" for refused in words.refused for reason in refused.reasons)
+    raise PreconditionError(
+        "\n".join([f"{were} not compared, because unlike:", *lines]),
+        hint=f"compare all the same with {option}" if option else None,
+    )
 
 
 def _words(text_: str) -> tuple[str, ...]:

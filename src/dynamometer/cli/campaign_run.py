@@ -70,9 +70,9 @@ def command(
         _say_what_is_left(prepared, campaign_id)
     if dry_run or validate_only:
         if as_json:
-            print_json(plan_document(prepared.plan, prepared.resolved))
+            print_json(plan_document(prepared))
         else:
-            click.echo("\n".join(plan_lines(prepared.plan, prepared.resolved, everything=everything)))
+            click.echo("\n".join(plan_lines(prepared, everything=everything)))
         return
     planning.check_runnable(prepared.plan)
     manner = Manner(quiet, as_json, colour, no_input, yes, retry_failed)

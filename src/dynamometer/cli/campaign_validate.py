@@ -22,8 +22,8 @@ def command(file: str, cycles: int | None, everything: bool, as_json: bool) -> N
     """
     prepared = planning.prepare(file, {} if cycles is None else {"cycles": cycles})
     if as_json:
-        print_json(plan_document(prepared.plan, prepared.resolved))
+        print_json(plan_document(prepared))
         return
-    click.echo("\n".join(plan_lines(prepared.plan, prepared.resolved, everything=everything)))
+    click.echo("\n".join(plan_lines(prepared, everything=everything)))
     runnable = not prepared.plan.unavailable and prepared.plan.experiments
     click.echo(f"\n{file} is valid" + ("" if runnable else ", but cannot be run as it is"))

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from dynamometer import __version__
-from dynamometer.cli.calibrate import in_words
+from dynamometer.cli.calibration_view import in_words
 from dynamometer.cli.options import colour_option, json_option, print_json, use_colour
 from dynamometer.client.stamps import KernelStamps
 from dynamometer.domain.units import human_bytes
@@ -111,7 +111,11 @@ def _calibration(fingerprint: str) -> Finding:
         return Finding("calibration", False, error.message, error.hint)
     if found is None:
         return Finding("calibration", None, "none of this machine and version", "dyno calibrate; records then cite it")
-    return Finding("calibration", True, in_words(found))
+    useful = [level for level in found.levels if level.useful and level.holds]
+    hint = "dyno calibrate measures them from more events" if any(level.quick for level in useful) else None
+    return Finding(
+        "calibration", bool(useful), in_words(found), hint if useful else "dyno calibrate on a quiet machine"
+    )
 
 
 def _folder(label: str, folder: Path) -> Finding:

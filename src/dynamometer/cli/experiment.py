@@ -24,9 +24,9 @@ def command(file: str, dry_run: bool, quiet: bool, no_input: bool, yes: bool, as
     prepared = planning.prepare_experiment(file)
     if dry_run:
         if as_json:
-            print_json(plan_document(prepared.plan, prepared.resolved))
+            print_json(plan_document(prepared))
         else:
-            click.echo("\n".join(plan_lines(prepared.plan, prepared.resolved)))
+            click.echo("\n".join(plan_lines(prepared)))
         return
     again = shlex.join(["dyno", "experiment", file])
     folder = owning.new_campaign(prepared)

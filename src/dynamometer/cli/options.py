@@ -91,8 +91,13 @@ def use_colour(wish: str, *, error: bool = False) -> bool:
         return False
     if os.environ.get("FORCE_COLOR") or os.environ.get("CLICOLOR_FORCE"):
         return True
-    stream = sys.stderr if error else sys.stdout
-    return stream.isatty() and os.environ.get("TERM") != "dumb" and os.environ.get("CLICOLOR") != "0"
+    stream = sys.stderr if error else sys.stdout  # None when it was closed before we began
+    return (
+        stream is not None
+        and stream.isatty()
+        and os.environ.get("TERM") != "dumb"
+        and os.environ.get("CLICOLOR") != "0"
+    )
 
 
 def interactive(no_input: bool) -> bool:

@@ -15,10 +15,11 @@ from dynamometer.store.layout import CampaignFolder
 from dynamometer.wiring.reading import Results
 
 
-def print_report(results: Results, colour: str) -> None:
-    """The table on standard output; damaged records on standard error."""
+def print_report(results: Results, colour: str, *, error: bool = False) -> None:
+    """The table on standard output, or with ``error`` on standard error; damaged records on standard error."""
     width = shutil.get_terminal_size((100, 24)).columns
-    click.echo(text.terminal(results.summary, width=width, colour=use_colour(colour)), color=True)
+    table = text.terminal(results.summary, width=width, colour=use_colour(colour, error=error))
+    click.echo(table, color=True, err=error)
     for problem in results.damaged:
         click.echo(f"left out, damaged: {problem}", err=True)
 

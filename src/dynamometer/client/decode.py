@@ -73,16 +73,16 @@ def decode(
         _judge_end(exchange, message, answer, streaming=streaming)
     if answer.reads and answer.usage and answer.usage.completion_tokens == 0:
         answer.usage = answer.usage.model_copy(update={"completion_tokens": None})  # tokens came: zero is no count
-    shared = Counter(answer.reads)
+    arrivals = tuple(message.arrivals_ns[read] for read in answer.reads)
     return Sample(
         id=exchange.id,
         phase=phase,
         scheduled_ns=exchange.scheduled_ns,
         sent_ns=exchange.sent_ns,
         ended_ns=exchange.pieces[-1].arrival_ns if exchange.pieces else None,
-        arrivals_ns=tuple(message.arrivals_ns[read] for read in answer.reads),
+        arrivals_ns=arrivals,
         event_tokens=event_tokens(answer.counts, answer.totals, answer.usage),
-        merged=sum(count for count in shared.values() if count > 1),
+        merged=sum(count for count in Counter(arrivals).values() if count > 1),
         resent=exchange.resent,
         prompt_chars=prompt_chars,
         max_tokens=max_tokens,
@@ -119,7 +119,7 @@ def event_tokens(counts: list[int | None], totals: list[int | None], usage: Usag
 
 def _judge_silence(exchange: Exchange, answer: _Answer) -> None:
     if exchange.end == "unsent":
-        answer.fail("unsent", "held until the end of the window: as many requests as max_in_flight were in flight")
+        answer.fail("unsent", "held until the end of the window: as many requests as allowed were in flight")
         return
     kinds: dict[str, ErrorKind] = {"refused": "refused", "timeout": "timeout", "stopped": "timeout"}
     answer.fail(kinds.get(exchange.end, "connection"), exchange.detail or "closed without an answer")

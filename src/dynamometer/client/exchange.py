@@ -40,6 +40,8 @@ class Exchange:
     """One request and all that came back for it, undecoded."""
 
     id: str
+    place: int
+    """Of the request among all of the phase, from 0."""
     sent_ns: int
     """When the last byte was handed to the kernel; for a refused one, when the connection was asked for; for one that
     was never sent, when it was given up."""
@@ -56,7 +58,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """All exchanges of one measurement, in the order they were sent."""
+    """All exchanges of one measurement, in the order of their places, which with one process is that of their sends."""
 
     exchanges: tuple[Exchange, ...]
     window: Window
@@ -65,3 +67,5 @@ class Traffic:
     """Connections opened; fewer than exchanges when they were kept alive and used again."""
     gave_up: str | None = None
     """Why sending ended before the load was through; None when it was not cut short."""
+    was_interrupted: bool = False
+    """The window was ended before its time, as asked."""

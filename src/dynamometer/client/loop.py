@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from errno import EINPROGRESS
-from typing import Protocol
+from itertools import takewhile
+from typing import Any, Protocol
 
 from dynamometer.client.clock import RawRead, Wakes
 from dynamometer.client.exchange import End, Request
-from dynamometer.client.framing import Framing, MalformedError
+from dynamometer.client.framing import Framing, MalformedError, event_sizes
 from dynamometer.client.stamps import ANCILLARY_BYTES, Address, open_socket
 from dynamometer.client.timer import Timer
 from dynamometer.client.tls import Tls, TlsError
@@ -44,6 +45,10 @@ class Stop(Protocol):
     def duration_ns(self) -> int | None:
         """When the window ends, counted from the first request; None when it ends with the last answer."""
 
+    @property
+    def most_requests(self) -> int | None:
+        """Most requests that it ever lets through; None when it does not count them."""
+
     def more(self, progress: Progress) -> bool:
         """True to send another request."""
 
@@ -66,6 +71,7 @@ class Limits:
 class RawExchange:
     """One exchange while it lasts: its reads are (wake, time after the read, kernel stamp, bytes)."""
 
+    place: int
     request: Request
     launched_ns: int
     sent_ns: int
@@ -118,7 +124,7 @@ class Loop:
     def __init__(
         self,
         address: Address,
-        requests: Iterator[Request],
+        requests: Iterator[tuple[int, Request]],
         pace: Pace,
         stop: Stop,
         limits: Limits,
@@ -127,6 +133,7 @@ class Loop:
         connect: int,
         stamped: bool,
         tls: Callable[[], Tls] | None,
+        interrupted: Callable[[], bool],
     ) -> None:
         self._family, self._address = address
         self._requests = requests
@@ -137,6 +144,7 @@ class Loop:
         self._limits = limits
         self._stamped = stamped
         self._tls = tls
+        self._interrupted = interrupted
         self._slots = [_Slot() for _ in range(slots)]
         self._by_fd: dict[int, _Slot] = {}
         self._free = deque(reversed(self._slots))
@@ -146,6 +154,7 @@ class Loop:
         self._epoll = select.epoll()
         self._timer = Timer()
         self._epoll.register(self._timer, _IN | select.EPOLLET)
+        self._scratch = bytearray(READ_BYTES)
         self._clock: tuple[list[int], list[int], list[int]] = ([], [], [])
         self._wake = -1
         self._latencies: list[int] = []
@@ -163,17 +172,20 @@ class Loop:
         self.end_ns = 0
         self.cpu_ns = 0
         self.gave_up: str | None = None
+        self.was_interrupted = False
         self.nice = 0
         self.held = 0
 
-    def run(self, on_open: Callable[[], None], on_close: Callable[[], None]) -> None:
-        """Connect, open the window, drive, close the window. Whatever a signal handler raises passes through."""
+    def run(self, opening: Callable[[], int], on_close: Callable[[], None]) -> None:
+        """Connect, open the window, drive, close the window. Whatever a signal handler raises passes through.
+
+        ``opening`` is called when the connections stand, and gives the monotonic time at which the window begins: now.
+        """
         self._on_close = on_close
         try:
             self._connect_all()
             with _collector_off(), _ahead_of_others() as self.nice:
-                on_open()
-                self._drive()
+                self._drive(opening)
         finally:
             self._release()
 
@@ -193,9 +205,9 @@ class Loop:
                 slot = self._by_fd[fd]
                 (self._readable if slot.connected else self._writable)(slot)
 
-    def _drive(self) -> None:
+    def _drive(self, opening: Callable[[], int]) -> None:
+        self.begin_ns = self._reached_ns = opening()
         self._cpu_ns = time.thread_time_ns()
-        self.begin_ns = self._reached_ns = time.monotonic_ns()
         self._tick(self.begin_ns)
         self._begin_due(self.begin_ns)
         while self._in_flight or self._waits():
@@ -239,9 +251,11 @@ class Loop:
 
     def _give_up_unsent(self) -> None:
         """Keep what was due and never sent: to leave it out would make a slow server look fast."""
-        for begins_ns, request in zip(self._begins[self._begun :], self._requests, strict=False):
-            due_ns = self.begin_ns + begins_ns
-            self.exchanges.append(RawExchange(request, due_ns, max(due_ns, self.end_ns), scheduled_ns=due_ns))
+        due = takewhile(
+            lambda due_ns: due_ns <= self.end_ns, (self.begin_ns + at for at in self._begins[self._begun :])
+        )
+        for due_ns, (place, request) in zip(due, self._requests, strict=False):
+            self.exchanges.append(RawExchange(place, request, due_ns, self.end_ns, scheduled_ns=due_ns))
             self.exchanges[-1].end = "unsent"
             self.held += 1
 
@@ -278,32 +292,54 @@ class Loop:
             self._disconnect(slot)
             return
         try:
-            data, ancillary, _, _ = sock.recvmsg(READ_BYTES, ANCILLARY_BYTES)
+            reads = self._receive(sock, tls)
         except BlockingIOError:
             return
         except OSError as error:
             self._lost(slot, "reset", str(error))
             return
-        if not data:
-            self._lost(slot, "closed", CLOSED)
-            return
-        read_ns = time.monotonic_ns()
-        if tls is not None:
-            data = self._decrypted(slot, tls, data)
-        if exchange is None or not data:
-            return
-        exchange.reads.append((self._wake, read_ns, ancillary[0][2] if ancillary else b"", data))
-        self.reads += 1
+        read_ns, left = time.monotonic_ns(), len(reads)
+        for received, ancillary in reads:
+            left -= 1
+            if not received:
+                self._lost(slot, "closed", CLOSED)
+                return
+            data = received if tls is None else self._decrypted(slot, tls, received)
+            if exchange is not None and data:
+                exchange.reads.append((self._wake, read_ns, ancillary[0][2] if ancillary else b"", data))
+                self.reads += 1
+                self._feed(slot, exchange, data, more=left > 0)
+            if slot.sock is not sock:  # given up, or done with: what is left of it is of no use
+                return
+
+    def _feed(self, slot: _Slot, exchange: RawExchange, data: bytes, *, more: bool) -> None:
+        """Look for the end of the answer; ``more`` bytes after it make the connection unfit for another."""
         exchange.size += len(data)
         try:
             if slot.framing.feed(data):
+                slot.framing.keep_alive = slot.framing.keep_alive and not more
                 self._finish(slot, "complete")
             elif exchange.size > self._limits.response_bytes:
                 self._finish(slot, "oversize", f"more than {self._limits.response_bytes} bytes")
-            elif tls is not None and tls.closed:
+            elif slot.tls is not None and slot.tls.closed:
                 self._lost(slot, "closed", CLOSED)
         except MalformedError as error:
             self._finish(slot, "malformed", str(error))
+
+    def _receive(self, sock: socket.socket, tls: Tls | None) -> list[tuple[bytes, list[Any]]]:
+        """What has come, with its stamps: each event, or TLS record, by itself; empty bytes at the end of all.
+
+        The stamp of a read is that of its last segment, so an event read with what follows it would seem to have
+        arrived as late as that. Without stamps there is nothing to keep apart. Raises OSError.
+        """
+        if not self._stamped:
+            return [sock.recvmsg(READ_BYTES)[:2]]
+        data, ancillary, _, _ = sock.recvmsg(READ_BYTES, ANCILLARY_BYTES, socket.MSG_PEEK)
+        sizes = event_sizes(data) if tls is None else tls.record_sizes(data)
+        if len(sizes) > 1:
+            return [sock.recvmsg(size, ANCILLARY_BYTES)[:2] for size in sizes]
+        sock.recv_into(self._scratch, len(data))
+        return [(data, ancillary)]
 
     def _decrypted(self, slot: _Slot, tls: Tls, data: bytes) -> bytes:
         """The text of what came; nothing when it holds none, or when the connection is of no more use."""
@@ -393,11 +429,11 @@ class Loop:
         now = time.monotonic_ns()
         if self._more and not self._open:
             self._more = self._stop.more(Progress(len(self.exchanges), now - self.begin_ns, self._latencies))
-        request = next(self._requests, None) if self._more else None
-        if request is None:
+        following = next(self._requests, None) if self._more else None
+        if following is None:
             self._more = False
             return
-        slot.exchange = RawExchange(request, now, now, scheduled_ns=due_ns if self._open else None)
+        slot.exchange = RawExchange(*following, now, now, scheduled_ns=due_ns if self._open else None)
         self.exchanges.append(slot.exchange)
         self._in_flight += 1
         slot.stale = slot.connected
@@ -455,7 +491,9 @@ class Loop:
         answered = end == "complete" and slot.framing.status == 200
         if answered:
             self._latencies.append(now - exchange.sent_ns)
-        if end in _UNREACHED and now - self._reached_ns > self._limits.unreachable_ns:
+        if end not in _UNREACHED:
+            self._reached_ns = now
+        elif now - self._reached_ns > self._limits.unreachable_ns and not any(slot.connected for slot in self._slots):
             self._give_up(f"no connection for {self._limits.unreachable_ns / 1e9:g} s: {detail}")
         if self._open:
             self._set_free(slot, now)
@@ -470,6 +508,9 @@ class Loop:
         if duration is not None and now >= self.begin_ns + duration:
             self._more = False
             self._close_window(self.begin_ns + duration)
+        if self._interrupted() and self._more:
+            self._more, self.was_interrupted = False, True
+            self._close_window(now)
         if self._limits.deadline_ns is not None and now >= self._limits.deadline_ns:
             self._give_up("the time for the run was up")
             for slot in self._slots:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 
-from dynamometer.client.clock import Arrivals, Converter
-from dynamometer.client.exchange import Exchange, Piece, Request, Traffic
-from dynamometer.client.loop import Limits, Loop, RawExchange, Stop
+from dynamometer.client.exchange import Exchange, Request, Traffic
+from dynamometer.client.loop import Limits, Stop
+from dynamometer.client.processes import run_shares
+from dynamometer.client.share import Share, Task, run_share
 from dynamometer.client.stamps import KernelStamps, make_room, resolve
-from dynamometer.client.tls import secured
 from dynamometer.domain.record import ClientHealth, Window
 from dynamometer.domain.units import NS_PER_S
 from dynamometer.load.arrivals import Pace, closed
@@ -18,18 +20,26 @@ def nothing() -> None:
     """A window that nobody watches."""
 
 
+def never() -> bool:
+    """A window that nobody interrupts."""
+    return False
+
+
 def measure(
     host: str,
     port: int,
-    requests: Iterator[Request],
+    requests: Iterable[Request],
     *,
     slots: int,
     stop: Stop,
     pace: Pace | None = None,
     connect: int | None = None,
+    ready: int = 1,
     limits: Limits | None = None,
+    processes: int = 1,
     on_open: Callable[[], None] = nothing,
     on_close: Callable[[], None] = nothing,
+    interrupted: Callable[[], bool] = never,
     kernel_stamps: bool = True,
     tls: bool = False,
 ) -> Traffic:
@@ -39,83 +49,92 @@ def measure(
     with a duration it ends after that duration, what is in flight then is left to end, and only tokens that arrive
     within the window belong to its throughput. An open loop has at most ``slots`` requests in flight: those beyond are
     held until one ends, which their lateness and ``held`` tell; what is held when the duration ends is never sent, and
-    is an exchange that ends ``unsent``.
-    ``connect`` connections are opened ahead, all when left out. ``on_open`` is called when they stand, right before
-    the first send, ``on_close`` at the window's end. ``kernel_stamps=False`` stamps in user space even where the kernel
-    would. With ``tls`` the kernel's stamps are those of the encrypted segments: an event's is that of the segment that
-    completed its record. Raises OSError when the host has no address, PreconditionError when so many connections
-    cannot be had.
+    is an exchange that ends ``unsent``. When ``interrupted`` (asked about twenty times a second) says so, the window
+    ends as if its duration were over.
+    ``connect`` connections are opened ahead, all when left out, and ``ready`` requests are made. ``on_open`` is called
+    when they stand, right before the first send, ``on_close`` at the window's end. ``kernel_stamps=False`` stamps in
+    user space even where the kernel would. With ``tls`` the kernel's stamps are those of the encrypted segments: an
+    event's is that of the segment that completed its record.
+
+    More than one of ``processes`` share the slots, never more than there are slots; their windows are one. Requests
+    then must pickle, and be the same at each iteration: each process makes them anew. A closed loop gives each request
+    to the process that asks first; an open loop deals its schedule like cards, and each process keeps to its part of
+    ``slots``.
+
+    Raises OSError when the host has no address, PreconditionError when so many connections cannot be had or a client
+    process dies.
     """
     make_room(slots)
     address = resolve(host, port)
     stamps = KernelStamps() if kernel_stamps else None
-    stamped = stamps is not None and stamps.available
+    task = Task(
+        host=host,
+        address=address,
+        pace=pace or closed(slots),
+        stop=stop,
+        limits=limits or Limits(),
+        slots=slots,
+        connect=slots if connect is None else min(slots, connect),
+        ready=ready,
+        stamped=stamps is not None and stamps.available,
+        tls=tls,
+    )
+    number = min(processes, slots, len(task.pace.begins_ns))
     try:
-        loop = Loop(
-            address,
-            requests,
-            pace or closed(slots),
-            stop,
-            limits or Limits(),
-            slots=slots,
-            connect=slots if connect is None else min(slots, connect),
-            stamped=stamped,
-            tls=secured(host) if tls else None,
-        )
-        loop.run(on_open, on_close)
+        if number > 1:
+            shares = run_shares(number, task, requests, on_open, on_close, interrupted)
+        else:
+            shares = [_here(task, requests, on_open, on_close, interrupted)]
     finally:
         if stamps is not None:
             stamps.close()
-    return _traffic(loop, stamped=stamped, open_loop=pace is not None and pace.open_loop)
+    return _traffic(shares, stamped=task.stamped, open_loop=task.pace.open_loop)
 
 
-def _traffic(loop: Loop, *, stamped: bool, open_loop: bool) -> Traffic:
-    converter = Converter(loop.wakes)
-    arrivals = [converter.arrivals(raw.raw_reads(), raw.sent_ns) for raw in loop.exchanges]
-    exchanges = tuple(_exchange(raw, times) for raw, times in zip(loop.exchanges, arrivals, strict=True))
+def _here(
+    task: Task,
+    requests: Iterable[Request],
+    on_open: Callable[[], None],
+    on_close: Callable[[], None],
+    interrupted: Callable[[], bool],
+) -> Share:
+    def opening() -> int:
+        on_open()
+        return time.monotonic_ns()
+
+    return run_share(task, requests, count(), opening=opening, on_close=on_close, interrupted=interrupted)
+
+
+def _traffic(shares: Sequence[Share], *, stamped: bool, open_loop: bool) -> Traffic:
+    exchanges = tuple(sorted((each for share in shares for each in share.exchanges), key=lambda each: each.place))
     sends = [] if open_loop else [exchange.sent_ns for exchange in exchanges]
-    begin_ns = min(sends, default=loop.begin_ns)
-    window = Window(begin_ns=begin_ns, end_ns=max(begin_ns, loop.end_ns))
+    begin_ns = min(sends, default=min(share.begin_ns for share in shares))
+    window = Window(begin_ns=begin_ns, end_ns=max(begin_ns, *(share.end_ns for share in shares)))
     return Traffic(
         exchanges=exchanges,
         window=window,
-        health=_health(loop, window, arrivals, stamped=stamped).model_copy(update=_sending(exchanges, loop.held)),
-        connections=loop.connections,
-        gave_up=loop.gave_up,
+        health=_health(shares, window, stamped=stamped).model_copy(
+            update=_sending(exchanges, sum(share.held for share in shares))
+        ),
+        connections=sum(share.connections for share in shares),
+        gave_up=next((share.gave_up for share in shares if share.gave_up is not None), None),
+        was_interrupted=any(share.was_interrupted for share in shares),
     )
 
 
-def _exchange(raw: RawExchange, times: Arrivals) -> Exchange:
-    pieces = zip(times.arrivals_ns, raw.reads, strict=True)
-    return Exchange(
-        id=raw.request.id,
-        sent_ns=raw.sent_ns,
-        pieces=tuple(Piece(arrival, data) for arrival, (_, _, _, data) in pieces),
-        end=raw.end,
-        detail=raw.detail,
-        resent=raw.resent,
-        scheduled_ns=raw.scheduled_ns,
-    )
-
-
-def _health(loop: Loop, window: Window, arrivals: Sequence[Arrivals], *, stamped: bool) -> ClientHealth:
-    lags = sorted(
-        read_ns - arrival
-        for raw, times in zip(loop.exchanges, arrivals, strict=True)
-        for (wake, read_ns, _, _), arrival in zip(raw.reads, times.arrivals_ns, strict=True)
-        if wake not in times.fallback_wakes
-    )
-    fallbacks = frozenset[int]().union(*(times.fallback_wakes for times in arrivals))
+def _health(shares: Sequence[Share], window: Window, *, stamped: bool) -> ClientHealth:
+    lags = sorted(lag for share in shares for lag in share.lags_ns) if stamped else []
     return ClientHealth(
-        clock="kernel" if stamped and lags else "user",
-        cpu_s=loop.cpu_ns / 1e9,
+        clock="kernel" if lags else "user",
+        cpu_s=sum(share.cpu_ns for share in shares) / 1e9,
         wall_s=window.seconds,
-        nice=loop.nice,
-        wakes=len(loop.wakes.before_ns),
-        reads=loop.reads,
-        lag_p99_ms=_quantile(lags, 0.99) / 1e6 if stamped and lags else None,
-        lag_max_ms=lags[-1] / 1e6 if stamped and lags else None,
-        clock_steps=len(fallbacks) if stamped else 0,
+        nice=max(share.nice for share in shares),
+        wakes=sum(share.wakes for share in shares),
+        reads=sum(share.reads for share in shares),
+        lag_p99_ms=_quantile(lags, 0.99) / 1e6 if lags else None,
+        lag_max_ms=lags[-1] / 1e6 if lags else None,
+        clock_steps=sum(share.clock_steps for share in shares),
+        processes=len(shares),
     )
 
 

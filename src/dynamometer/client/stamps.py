@@ -39,7 +39,7 @@ def make_room(connections: int) -> None:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
         message = f"{connections} requests in flight take {needed} open files, and this system allows {hard}"
-        raise PreconditionError(message, hint="raise the limit (ulimit -Hn), or lower concurrency or max_in_flight")
+        raise PreconditionError(message, hint="raise the limit (ulimit -Hn), or have fewer requests in flight")
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 

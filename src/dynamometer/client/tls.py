@@ -10,6 +10,8 @@ import ssl
 from collections.abc import Callable
 from functools import partial
 
+HEADER_BYTES = 5
+"""Of a TLS record: its kind, the version, and the length of the rest in two bytes."""
 RECORD_BYTES = 16_384
 """Most that one TLS record holds."""
 
@@ -71,6 +73,18 @@ class Tls:
         except ssl.SSLError as error:
             raise TlsError(reason(error)) from error
         return self._outgoing.read()
+
+    def record_sizes(self, data: bytes) -> list[int]:
+        """Sizes of the records in ``data``, which is not taken in; the last one may not be whole."""
+        if self._incoming.pending:
+            return [len(data)]  # its begin belongs to a record that has come in part
+        sizes, begin = [], 0
+        while begin < len(data):
+            length = data[begin + 3 : begin + HEADER_BYTES]
+            whole = HEADER_BYTES + int.from_bytes(length, "big") if len(length) == 2 else HEADER_BYTES
+            sizes.append(min(whole, len(data) - begin))
+            begin += sizes[-1]
+        return sizes
 
     def decrypt(self, data: bytes) -> bytes:
         """All that is known with ``data``; nothing when it holds no whole record, or none of ours. Raises TlsError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -12,6 +13,12 @@ from dynamometer.domain.ident import digest
 CALIBRATION_SCHEMA = 1
 
 Clock = Literal["kernel", "user"]
+Beyond = Literal["streams", "events", "stamps", "behind"]
+"""What a run was harder in than a level: requests in flight, events per second; its stamps came from elsewhere; or the
+client fell behind at the level itself, so that it covers nothing."""
+
+NEEDED_FOR_P99 = 500
+"""Values that a 99th percentile needs, as in the metrics of runs."""
 
 
 class Spread(Value):
@@ -19,13 +26,19 @@ class Spread(Value):
 
     p50: float | None
     p99: float | None
+    """None with fewer than 500 values: it would be little else than the maximum."""
     max: float | None
     n: Annotated[int, Field(ge=0)]
     """Values behind it."""
 
+    @property
+    def most(self) -> float | None:
+        """The 99th percentile, or the maximum of too few values for one."""
+        return self.max if self.p99 is None else self.p99
+
 
 MOST_ERROR_MS = 1.0
-"""Error of TTFT or ITL (99th percentile) up to which a level counts as measured well."""
+"""Error of TTFT or ITL (99th percentile, else maximum) up to which a level counts as measured well."""
 MOST_MERGED = 0.01
 """Share of merged events up to which it does."""
 
@@ -46,7 +59,11 @@ class CalibrationLevel(Value):
     clock: Clock
     """Where arrival stamps came from."""
     requests: Annotated[int, Field(ge=0)]
-    """Requests sent."""
+    """Requests sent, without the short ones."""
+    short_requests: Annotated[int, Field(ge=0)] = 0
+    """Requests of two events before them, sent where few streams give few first events: only their TTFT counts."""
+    quick: bool = False
+    """Whether it was measured with ``--quick``: shortly, from few events."""
     bad: Annotated[int, Field(ge=0)]
     """Requests that went wrong or do not match what the server sent; left out of the errors."""
     ttft_error_ms: Spread
@@ -75,17 +92,32 @@ class CalibrationLevel(Value):
     @property
     def holds(self) -> bool:
         """Whether the client kept up at this level. Where it did not, its errors say nothing of a run like it."""
-        errors = (self.ttft_error_ms.p99 or 0.0, self.itl_error_ms.p99 or 0.0)
+        errors = (self.ttft_error_ms.most or 0.0, self.itl_error_ms.most or 0.0)
         return max(errors) <= MOST_ERROR_MS and (self.merged_share or 0.0) <= MOST_MERGED
 
-    def covers(self, streams: int, events_s: float, clock: str) -> bool:
-        """Whether a run with so many streams and events per second was no harder than this level."""
-        return (
-            self.bad == 0
-            and self.clock == clock
-            and streams <= self.streams
-            and events_s <= (self.events_s or 0) * 1.05
-        )
+    @property
+    def useful(self) -> bool:
+        """Whether nothing went wrong, so that it can be cited."""
+        return self.bad == 0 and self.ttft_error_ms.max is not None
+
+    @property
+    def asked_events(self) -> int:
+        """Events it was to be measured from."""
+        return self.requests * self.tokens + self.short_requests
+
+    def outweighs(self, other: CalibrationLevel) -> bool:
+        """Whether it is to stay when ``other`` was measured after it: it is good, and from more events."""
+        return self.useful and self.asked_events > other.asked_events
+
+    def beyond(self, streams: int, events_s: float, clock: str) -> tuple[Beyond, ...]:
+        """What such a run was harder in than this level. Nothing: it is covered."""
+        found: dict[Beyond, bool] = {
+            "streams": streams > self.streams,
+            "events": events_s > (self.events_s or 0) * 1.05,
+            "stamps": clock != self.clock,
+            "behind": not self.holds,
+        }
+        return tuple(reason for reason, true in found.items() if true)
 
 
 class CalibrationRef(Value):
@@ -101,12 +133,25 @@ class CalibrationRef(Value):
     """Events per second of the level."""
     clock: Clock
     """Arrival stamps of the level."""
-    ttft_error_p99_ms: float
-    """99th percentile of the error of TTFT at that level."""
+    quick: bool = False
+    """Whether the level was measured with ``--quick``."""
+    ttft_error_p99_ms: float | None
+    """99th percentile of the error of TTFT at that level; None with fewer than 500 values."""
+    ttft_error_max_ms: float | None = None
+    """Largest error of TTFT at that level."""
+    ttft_errors: int | None = None
+    """Values behind it."""
     itl_error_p99_ms: float | None
-    """99th percentile of the error of ITL at that level; None for single-token answers."""
+    """99th percentile of the error of ITL at that level; None with fewer than 500 values."""
+    itl_error_max_ms: float | None = None
+    """Largest error of ITL at that level."""
+    itl_errors: int | None = None
+    """Values behind it."""
     covered: bool
     """Whether the run was no harder than the level: no more streams, no more events per second, the same stamps."""
+    beyond: tuple[Beyond, ...] = ()
+    """What it was harder in when it is not covered: ``streams``, ``events``, ``stamps``; ``behind``: the client did not
+    keep up at the level itself."""
 
 
 class Calibration(Value):
@@ -126,28 +171,51 @@ class Calibration(Value):
         """Digest of the content."""
         return digest(self.model_dump(mode="json"))
 
-    def updated(self, levels: tuple[CalibrationLevel, ...]) -> Calibration:
-        """With levels measured anew in place of those with as many streams, the same rate and the same stamps."""
-        merged = {(level.streams, level.rate, level.clock): level for level in (*self.levels, *levels)}
-        return self.model_copy(update={"levels": tuple(merged[key] for key in sorted(merged))})
+    def updated(self, levels: Iterable[CalibrationLevel], *, replace: bool = False) -> Calibration:
+        """With levels measured anew in place of those with as many streams, the same rate and the same stamps.
+
+        One that was measured from more events stays, unless ``replace``.
+        """
+        kept = {_key(level): level for level in self.levels}
+        for level in levels:
+            earlier = kept.get(_key(level))
+            if replace or earlier is None or not earlier.outweighs(level):
+                kept[_key(level)] = level
+        return self.model_copy(update={"levels": tuple(kept[key] for key in sorted(kept))})
 
     def cite(self, streams: int, events_s: float, clock: str) -> CalibrationRef | None:
-        """The smallest level that covers such a run, else the largest there is; None when no level tells anything."""
-        useful = [level for level in self.levels if level.bad == 0 and level.ttft_error_ms.p99 is not None]
-        fitting = [level for level in useful if level.holds and level.covers(streams, events_s, clock)]
-        level = min(fitting, key=_size, default=None) or max(useful, key=_size, default=None)
-        if level is None or level.ttft_error_ms.p99 is None:
+        """The smallest level that covers such a run, else the nearest; None when no level tells anything.
+
+        Nearest is one with the same stamps, of these one that the run was harder in the fewest things than, and of
+        these the largest.
+        """
+        useful = {level: level.beyond(streams, events_s, clock) for level in self.levels if level.useful}
+        fitting = [level for level, beyond in useful.items() if not beyond]
+        nearest = max(useful, key=lambda at: (at.clock == clock, -len(useful[at]), *_size(at)), default=None)
+        level = min(fitting, key=_size, default=nearest)
+        if level is None:
             return None
+        ttft, itl = level.ttft_error_ms, level.itl_error_ms
         return CalibrationRef(
             id=self.id,
             at=level.at,
             streams=level.streams,
             events_s=level.events_s or 0.0,
             clock=level.clock,
-            ttft_error_p99_ms=level.ttft_error_ms.p99,
-            itl_error_p99_ms=level.itl_error_ms.p99,
+            quick=level.quick,
+            ttft_error_p99_ms=ttft.p99,
+            ttft_error_max_ms=ttft.max,
+            ttft_errors=ttft.n,
+            itl_error_p99_ms=itl.p99,
+            itl_error_max_ms=itl.max,
+            itl_errors=itl.n,
             covered=bool(fitting),
+            beyond=useful[level],
         )
+
+
+def _key(level: CalibrationLevel) -> tuple[int, float, Clock]:
+    return level.streams, level.rate, level.clock
 
 
 def _size(level: CalibrationLevel) -> tuple[int, float]:

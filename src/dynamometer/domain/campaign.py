@@ -14,6 +14,7 @@ from dynamometer.domain.base import Keys
 from dynamometer.domain.engine import Format, Precision
 from dynamometer.domain.experiment import (
     Arrivals,
+    ClientProcesses,
     Concurrency,
     Count,
     Decoder,
@@ -323,6 +324,8 @@ class Execution(Keys):
     """Keep an engine running for consecutive runs with the same engine configuration."""
     timeout: Annotated[Duration, Field(gt=0)] = 1800.0
     """Longest time for one run, engine start included."""
+    client_processes: ClientProcesses = 1
+    """Processes that share the load of a window; more than one when one core is not enough for the client."""
     retry: Retry = Retry()
     """Retries."""
     failure_threshold: FailureThreshold = FailureThreshold()

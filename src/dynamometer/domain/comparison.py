@@ -75,13 +75,23 @@ class SideDoubt(Value):
     doubt: Doubt
 
 
+class Difference(Value):
+    """A setting that is not the same on both sides."""
+
+    key: str
+    """Its name: options.n_threads, workload.load.rate, engine version."""
+    a: str
+    """Its value in A, also where that is the default."""
+    b: str
+
+
 class Pair(Value):
     """Two rows that were compared."""
 
     a: Side
     b: Side
-    differs: tuple[str, ...] = ()
-    """Settings that are not the same, as ``options.n_threads: 1 → 2``."""
+    differs: tuple[Difference, ...] = ()
+    """Settings that are not the same."""
     paired: bool
     """Whether cycles were taken in pairs; ``unpaired`` says why not."""
     unpaired: str | None = None

@@ -22,6 +22,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NAME_PATTERN)]
 Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
 MOST_REQUESTS = 1_000_000
 """Most requests of one window."""
+ClientProcesses = Annotated[int, Field(ge=1, le=64)]
 Count = Annotated[int, Field(ge=1, le=MOST_REQUESTS)]
 Concurrency = Annotated[int, Field(ge=1, le=65_536)]
 Rate = Annotated[float, Field(gt=0, le=100_000)]
@@ -274,7 +275,20 @@ class Workload(Value):
     @property
     def hub_dataset(self) -> bool:
         """Whether the prompts are those of a Hugging Face dataset: neither made here nor a JSONL file."""
-        return self.dataset not in {"builtin", "synthetic"} and not self.dataset.endswith(".jsonl")
+        return not self.makes_prompts and not self.dataset.endswith(".jsonl")
+
+    @property
+    def makes_prompts(self) -> bool:
+        """Whether prompts are made here, to the length asked for, and not the user's own."""
+        return self.dataset in {"builtin", "synthetic"}
+
+    @property
+    def asked_input_tokens(self) -> int | Lengths | None:
+        """Length of the prompts as asked for; None for the user's own prompts, and for a trace, which may have its own.
+
+        It is that of the text: a chat template adds to it.
+        """
+        return self.max_input_tokens if self.makes_prompts and self.load.trace is None else None
 
     @cached_property
     def identity(self) -> dict[str, Any]:

@@ -19,5 +19,7 @@ class Failure(Value):
     """What happened, for people, one or a few lines."""
     hint: str | None = None
     """What to do next."""
+    stops_campaign: bool | None = None
+    """True when every other run would fail of the same, such as a full disk: the campaign stops, to be resumed."""
     log_tail: tuple[str, ...] = ()
     """Last lines of the engine's log, at most 100."""

@@ -62,6 +62,8 @@ class Excluded(Value):
     """Why, for people."""
     count: Annotated[int, Field(ge=1)] = 1
     """Cells with this reason."""
+    hint: str | None = None
+    """What would help."""
 
 
 class Warned(Value):

@@ -59,7 +59,7 @@ class Sample(Value):
     event_tokens: tuple[int, ...] | None = None
     """Tokens in each of these events; None when the server does not tell and the counts differ."""
     merged: int = 0
-    """Events that arrived in one read with another of the same stream: their stamp is that of the read."""
+    """Events that arrived at once with another of the same stream: in one segment, or in one read without its stamp."""
     resent: bool = False
     """Sent again, since the server had closed the kept-alive connection unanswered. sent_ns is of the second time."""
     prompt_chars: int = 0
@@ -130,7 +130,7 @@ class ClientHealth(Value):
     clock_steps: int = 0
     """Times the wall clock jumped; stamps of that moment fall back to user space."""
     processes: int = 1
-    """Client processes."""
+    """Client processes that shared the load."""
     nice: int | None = None
     """Nice value of the client in the window: below 0 when it was allowed to go before others; None if not known."""
     connections: int | None = None
@@ -240,6 +240,8 @@ class Record(Value):
     """Requests answered whole: n. A run without any is a failure, not a record."""
     errors: dict[ErrorKind, int] = {}
     """Requests that went wrong, by kind."""
+    ended_early: str | None = None
+    """How far the window had come when it was ended on request; None when it went its whole length."""
     warmup_requests: int = 0
     warmup_steady: bool | None = None
     """Whether the warm-up became steady; None when it was fixed or off."""

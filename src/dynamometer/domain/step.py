@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from dynamometer.domain.base import Value
-from dynamometer.domain.experiment import Experiment
+from dynamometer.domain.experiment import ClientProcesses, Experiment
 
 
 class Step(Value):
@@ -38,3 +38,5 @@ class Step(Value):
     """Longest time for the run."""
     energy_source: str = "auto"
     """Sensor to use."""
+    client_processes: ClientProcesses = 1
+    """Processes that share the load, for when one core is not enough for the client."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from dynamometer.domain.base import Value
+from dynamometer.domain.experiment import Length
 
 SUMMARY_SCHEMA = 1
 
@@ -78,6 +79,8 @@ class ExperimentSummary(Value):
     quant: str | None
     load: str
     benchmark: str
+    input_tokens: Length | None = None
+    """Length of the prompts as asked for, before a chat template; None where prompts have lengths of their own."""
     simulated: bool
     cycles_done: int
     cycles_planned: int

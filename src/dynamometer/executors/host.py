@@ -73,6 +73,12 @@ class HostHandle:
             return None
         sweep(self._folder)
         remove_temporaries(self._folder)
-        lines = (self._folder / layout.WORKER_LOG).read_text("utf-8", "replace").strip().splitlines()
-        message = lines[-1] if lines else ""
+        message = last_words((self._folder / layout.WORKER_LOG).read_text("utf-8", "replace"))
         return Exit(None, -code, message) if code < 0 else Exit(code, None, message)
+
+
+def last_words(log: str) -> str:
+    """The error that a command ended with, and its hint; else its last line."""
+    lines = log.strip().splitlines()
+    errors = [number for number, line in enumerate(lines) if line.startswith("error: ")]
+    return "; ".join(lines[errors[-1] :] if errors else lines[-1:])

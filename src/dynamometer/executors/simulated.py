@@ -75,6 +75,7 @@ def simulate(step: Step) -> tuple[Sample, ...]:
     samples, now = [], 0
     asked = step.experiment.workload.max_output_tokens
     tokens = asked if isinstance(asked, int) else 16
+    prompt = step.experiment.workload.asked_input_tokens
     for number in range(min(step.experiment.workload.requests or 4, 4)):
         sent, arrival, arrivals = now, now + int(ttft * draw.lognormvariate(0, 0.05)), []
         for _ in range(min(tokens, 16)):
@@ -87,7 +88,7 @@ def simulate(step: Step) -> tuple[Sample, ...]:
                 ended_ns=arrivals[-1],
                 arrivals_ns=tuple(arrivals),
                 event_tokens=(1,) * len(arrivals),
-                usage=Usage(completion_tokens=len(arrivals), prompt_tokens=8),
+                usage=Usage(completion_tokens=len(arrivals), prompt_tokens=prompt if isinstance(prompt, int) else 8),
                 status=200,
                 finish="length",
             )

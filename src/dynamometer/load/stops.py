@@ -22,12 +22,12 @@ class Progress:
 class AfterRequests:
     """A fixed number of requests: the window ends with the last answer."""
 
-    requests: int
+    most_requests: int
     duration_ns: None = None
 
     def more(self, progress: Progress) -> bool:
         """True while fewer have been sent."""
-        return progress.sent < self.requests
+        return progress.sent < self.most_requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class AfterDuration:
     """A length of time: requests are sent for so long, and the window ends then, whatever is in flight."""
 
     duration_ns: int
+    most_requests: None = None
 
     def more(self, progress: Progress) -> bool:
         """True until the time is up."""

@@ -31,14 +31,14 @@ def is_steady(latencies_ns: Sequence[int]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class UntilSteady:
-    """Requests until latencies are steady, at most ``cap``."""
+    """Requests until latencies are steady, at most ``most_requests``."""
 
-    cap: int
+    most_requests: int
     duration_ns: None = None
 
     def more(self, progress: Progress) -> bool:
         """True while neither steady nor at the cap."""
-        return progress.sent < self.cap and not is_steady(progress.latencies_ns)
+        return progress.sent < self.most_requests and not is_steady(progress.latencies_ns)
 
 
 def warmup_stop(warmup: Warmup) -> AfterRequests | UntilSteady | None:

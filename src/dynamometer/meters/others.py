@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dynamometer.domain.record import Reading
 from dynamometer.meters.base import Target
-from dynamometer.meters.processes import PROC, cpu_ticks, members
+from dynamometer.meters.processes import PROC, children, cpu_ticks, members
 
 BUSY = (0, 1, 2, 5, 6, 7)
 """Columns of /proc/stat that are work: user, nice, system, irq, softirq, and steal, which other guests took."""
@@ -61,7 +61,8 @@ class OthersMeter:
 
     def _ours(self) -> int:
         assert self._pgid is not None, "asked between open and close"
-        return sum(cpu_ticks(pid, self._proc) for pid in {self._client, *members(self._pgid, self._proc)})
+        client = {self._client, *children(self._client, self._proc)}  # several processes may share the load
+        return sum(cpu_ticks(pid, self._proc) for pid in client | {*members(self._pgid, self._proc)})
 
     def _reading(self, value: float | None, missing: str | None) -> Reading:
         return Reading(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -9,8 +10,12 @@ PROC = Path("/proc")
 
 def members(pgid: int, proc: Path = PROC) -> tuple[int, ...]:
     """Ids of the living processes of a process group."""
-    found = (int(entry.name) for entry in proc.iterdir() if entry.name.isdigit())
-    return tuple(sorted(pid for pid in found if _group(pid, proc) == pgid))
+    return tuple(pid for pid, _, group in _living(proc) if group == pgid)
+
+
+def children(parent: int, proc: Path = PROC) -> tuple[int, ...]:
+    """Ids of the living processes that a process started itself."""
+    return tuple(pid for pid, of, _ in _living(proc) if of == parent)
 
 
 def peak_rss_bytes(pid: int, proc: Path = PROC) -> int | None:
@@ -40,12 +45,14 @@ def cpu_ticks(pid: int, proc: Path = PROC) -> int:
     return sum(map(int, stat.rpartition(")")[2].split()[11:15]))
 
 
-def _group(pid: int, proc: Path) -> int | None:
-    """Process group of a process; None when it is gone or a zombie."""
-    try:
-        stat = (proc / str(pid) / "stat").read_text()
-    except OSError:
-        return None
-    # The command's name stands in parentheses and may itself hold spaces and parentheses.
-    state, _parent, group, *_ = stat.rpartition(")")[2].split()
-    return int(group) if state not in {"Z", "X"} else None
+def _living(proc: Path) -> Iterator[tuple[int, int, int]]:
+    """Id, parent and process group of each process that is neither gone nor a zombie; ascending ids."""
+    for pid in sorted(int(entry.name) for entry in proc.iterdir() if entry.name.isdigit()):
+        try:
+            stat = (proc / str(pid) / "stat").read_text()
+        except OSError:
+            continue  # gone since we looked
+        # The command's name stands in parentheses and may itself hold spaces and parentheses.
+        state, parent, group, *_ = stat.rpartition(")")[2].split()
+        if state not in {"Z", "X"}:
+            yield pid, int(parent), int(group)

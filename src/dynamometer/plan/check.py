@@ -16,25 +16,33 @@ from dynamometer.domain.plan import Excluded, Facts, Warned
 from dynamometer.domain.variant import Variant
 from dynamometer.plan.expand import Cell, options_key
 
+WEIGHTS_HINT = (
+    "the path of a model is a .gguf file, a folder of weights, or demo:NAME (dyno model list); "
+    "a relative one starts at the folder of the campaign file"
+)
+
 
 @dataclass(slots=True)
 class Reasons:
     """Reasons with the first name they met and how often they did; order of first meeting is kept."""
 
-    _seen: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _seen: dict[str, tuple[str, int, str | None]] = field(default_factory=dict)
 
-    def add(self, name: str, reason: str) -> None:
+    def add(self, name: str, reason: str, hint: str | None = None) -> None:
         """Count one more cell with this reason."""
-        first, count = self._seen.get(reason, (name, 0))
-        self._seen[reason] = (first, count + 1)
+        first, count, _ = self._seen.get(reason, (name, 0, None))
+        self._seen[reason] = (first, count + 1, hint)
 
     def excluded(self) -> tuple[Excluded, ...]:
         """The reasons as exclusions."""
-        return tuple(Excluded(name=name, reason=reason, count=count) for reason, (name, count) in self._seen.items())
+        return tuple(
+            Excluded(name=name, reason=reason, count=count, hint=hint)
+            for reason, (name, count, hint) in self._seen.items()
+        )
 
     def warned(self) -> tuple[Warned, ...]:
         """The reasons as warnings."""
-        return tuple(Warned(name=name, reason=reason, count=count) for reason, (name, count) in self._seen.items())
+        return tuple(Warned(name=name, reason=reason, count=count) for reason, (name, count, _) in self._seen.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,7 @@ class Checker:
     def _choose_weights(self, cell: Cell) -> Iterator[Weights]:
         name = f"{cell.engine.name}/{cell.model}"
         if cell.offer.missing is not None:
-            self.excluded.add(name, f"{cell.model}: {cell.offer.missing}")
+            self.excluded.add(name, f"no weights of {cell.model}: {cell.offer.missing}", WEIGHTS_HINT)
             return
         formats = [format_ for format_ in cell.engine.formats if cell.formats is None or _asked(format_, cell.formats)]
         usable = [variant for variant in cell.offer.variants if variant.format in formats]

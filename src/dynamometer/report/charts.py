@@ -37,6 +37,7 @@ from lets_plot import (
 from dynamometer.domain.comparison import Comparison, Effect, Verdict
 from dynamometer.domain.summary import Estimate, ExperimentSummary, MetricInfo, Summary
 from dynamometer.report.figures import headline, one_line
+from dynamometer.report.names import shorter
 
 MOST_ROWS = 30
 """Experiments in one chart; more are unreadable, so the best are drawn and the rest counted."""
@@ -147,14 +148,13 @@ def short_labels(names: Sequence[str]) -> list[str]:
 
     The last part is always kept.
     """
-    parts = [name.split("/") for name in names]
-    first = parts[0] if parts else []
-    shared = {part for part in first if all(part in other for other in parts)}
-    kept = [[part for part in own[:-1] if part not in shared] + own[-1:] for own in parts]
-    labels = ["/".join(own) for own in kept]
-    if len(set(labels)) < len(set(names)):
-        labels = ["/".join(own) for own in parts]
-    return [_clipped(_drawable(label)) for label in labels]
+    labels = shorter(names)[1] if len(names) > 1 else [name.rsplit("/", 1)[-1] for name in names]
+    return [label_of(label) for label in labels]
+
+
+def label_of(name: str) -> str:
+    """A name as it stands in a chart."""
+    return _clipped(_drawable(name))
 
 
 def _drawable(text: str) -> str:
@@ -265,13 +265,16 @@ class EffectChart:
     caption: str
 
 
-def effect_charts(comparison: Comparison, metrics: Sequence[MetricInfo]) -> list[EffectChart]:
-    """One chart of all metrics for one pair of rows; for several pairs one chart for each metric."""
+def effect_charts(comparison: Comparison, metrics: Sequence[MetricInfo], titles: Sequence[str]) -> list[EffectChart]:
+    """One chart of all metrics for one pair of rows; for several pairs one chart for each metric.
+
+    ``titles``: what the pairs are called.
+    """
     if len(comparison.pairs) == 1:
         found = [(info.title, effect) for info in metrics if (effect := comparison.pairs[0].effect(info.key))]
         groups = [("All metrics", found)]
     else:
-        labels = short_labels([pair.b.name for pair in comparison.pairs])
+        labels = [label_of(title) for title in titles]
         groups = [
             (
                 f"{info.title}, {info.better} is better" if info.better != "neither" else info.title,

@@ -7,13 +7,14 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from dynamometer.domain.summary import Doubt, Estimate, ExperimentSummary, MetricInfo, Summary
+from dynamometer.domain.summary import Estimate, ExperimentSummary, MetricInfo, Summary
+from dynamometer.report.names import shorter
 
 HEADLINE = ("output_tok_s", "ttft_ms", "itl_ms", "peak_rss_mb", "energy_j_per_token")
 """Metrics that people see first; all of them are in the full tables, CSV and JSON."""
 
 
-WHERE_THERE = ("scheduled_e2e_ms", "goodput")
+WHERE_THERE = ("scheduled_ttft_ms", "scheduled_e2e_ms", "goodput")
 """Seen first, too, where there are any: in open loops, and with a service level."""
 
 
@@ -72,16 +73,15 @@ def shortened(summary: Summary) -> tuple[str | None, Summary]:
     Names are parts joined by slashes; the last one always stays.
     """
     names = [row.name for row in summary.experiments]
-    parts = [name.split("/") for name in names]
-    shared = [part for part in parts[0][:-1] if all(part in other[:-1] for other in parts)] if len(parts) > 1 else []
-    short = {name: "/".join(part for part in own if part not in shared) for name, own in zip(names, parts, strict=True)}
-    if not shared or len(set(short.values())) < len(set(names)):
+    shared, labels = shorter(names)
+    if not shared:
         return None, summary
+    short = dict(zip(names, labels, strict=True))
     rows = tuple(row.model_copy(update={"name": short[row.name]}) for row in summary.experiments)
     failures = tuple(
         failure.model_copy(update={"name": short.get(failure.name, failure.name)}) for failure in summary.failures
     )
-    return "/".join(shared), summary.model_copy(update={"experiments": rows, "failures": failures})
+    return shared, summary.model_copy(update={"experiments": rows, "failures": failures})
 
 
 @dataclass(slots=True)
@@ -97,34 +97,6 @@ class Notes:
         return self.texts.index(reason) + 1
 
 
-@dataclass(frozen=True, slots=True)
-class SharedDoubt:
-    """A doubt with the rows it is about; no rows: the campaign."""
-
-    doubt: Doubt
-    rows: tuple[str, ...]
-
-
-def shared_doubts(summary: Summary) -> list[SharedDoubt]:
-    """The doubts of the campaign, then those of rows; rows with the very same doubt share one."""
-    rows: dict[Doubt, list[str]] = {}
-    for row in summary.experiments:
-        for doubt in row.doubts:
-            rows.setdefault(doubt, []).append(row.name)
-    campaign = [SharedDoubt(doubt, ()) for doubt in summary.doubts]
-    return campaign + [SharedDoubt(doubt, tuple(dict.fromkeys(names))) for doubt, names in rows.items()]
-
-
-def about(shared: SharedDoubt, total: int, show: int = 3) -> str:
-    """Which rows a doubt is about, in few words."""
-    if not shared.rows:
-        return "campaign"
-    if len(shared.rows) == total > 1:
-        return f"all {total} rows"
-    rest = len(shared.rows) - show
-    return ", ".join(shared.rows[:show]) + (f" and {rest} more" if rest > 0 else "")
-
-
 def runs_in_words(summary: Summary) -> str:
     """``6 runs: 5 completed, 1 failed``."""
     total = sum(summary.runs.values())
@@ -137,10 +109,45 @@ def cycles_in_words(row: ExperimentSummary) -> str:
     return str(row.cycles_done) if row.cycles_done == row.cycles_planned else f"{row.cycles_done}/{row.cycles_planned}"
 
 
+def prompts_in_words(summary: Summary) -> str | None:
+    """How long prompts were by the servers' count, beside what was asked for; None when no server told.
+
+    Rows for which the same was asked are told of together.
+    """
+    found: dict[str, list[float]] = {}
+    for row in summary.experiments:
+        estimate = row.estimate("prompt_tokens")
+        if estimate is not None and estimate.value is not None:
+            asked = f"{row.input_tokens} asked for" if row.input_tokens is not None else "lengths of their own"
+            found.setdefault(asked, []).append(estimate.value)
+    parts = [f"{_span(values)} ({asked})" for asked, values in found.items()]
+    return f"prompt tokens by the server's count, chat template included: {', '.join(parts)}" if parts else None
+
+
+def _span(values: Sequence[float]) -> str:
+    """``94``, or ``62–94``."""
+    return "–".join(dict.fromkeys(f"{value:.0f}" for value in (min(values), max(values))))
+
+
+def percentiles_in_words(metrics: Iterable[MetricInfo]) -> list[str]:
+    """What p50 and the other percentiles in the titles are taken over; nothing where no title has one."""
+    if not any(" p50" in info.title for info in metrics):
+        return []
+    return ["p50: the median over the requests of a cycle; of ITL, over all its gaps between tokens. p95, p99 alike"]
+
+
 def methods_in_words(summary: Summary) -> list[str]:
-    """How the intervals in this report were made, one sentence per method."""
-    used = {(e.method, e.confidence) for row in summary.experiments for e in row.estimates if e.method}
-    return [f"{confidence:.0%}, {method}: {_explain(method)}" for method, confidence in sorted(used)]
+    """What the figures are over cycles, and how the intervals in this report were made, one sentence per method."""
+    estimates = [estimate for row in summary.experiments for estimate in row.estimates]
+    used = sorted({(e.method, e.confidence) for e in estimates if e.method})
+    if used:
+        return [f"{confidence * 100:g} %, {method}: {_explain(method)}" for method, confidence in used]
+    most = max((estimate.n for estimate in estimates), default=0)
+    return [] if most == 0 else [_OF_ONE_CYCLE if most == 1 else _OF_FEW_CYCLES]
+
+
+_OF_ONE_CYCLE = "no interval; each figure is that of the one cycle"
+_OF_FEW_CYCLES = "no interval; each figure is the geometric mean over n cycles, of shares and with zeros the mean"
 
 
 def _explain(method: str) -> str:

@@ -7,21 +7,22 @@ from html import escape
 
 from dynamometer.domain.summary import ExperimentSummary, MetricInfo, Summary
 from dynamometer.report import charts
+from dynamometer.report.doubts import doubts_of
 from dynamometer.report.figures import (
     Notes,
-    about,
     cycles_in_words,
     figure,
     headline,
     limited,
     lines,
     methods_in_words,
+    percentiles_in_words,
+    prompts_in_words,
     runs_in_words,
-    shared_doubts,
     shortened,
     why,
 )
-from dynamometer.report.webpage import breakable, note_list, safe, section, whole
+from dynamometer.report.webpage import breakable, doubts_listed, figure_of, note_list, safe, section, whole
 
 
 def render(summary: Summary) -> str:
@@ -33,7 +34,7 @@ def render(summary: Summary) -> str:
         _header(summary),
         section("results", "Results", _results(summary, notes, common)),
         section("charts", "Charts", _charts(summary)),
-        section("doubts", "Doubts", _doubts(summary)),
+        section("doubts", "Doubts", doubts_listed(doubts_of(summary))),
         section("failures", "Failures", _failures(summary)),
         section("all", "All metrics", _all_metrics(summary)),
         section("provenance", "Where the numbers come from", _provenance(summary)),
@@ -65,8 +66,11 @@ def _results(summary: Summary, notes: Notes, common: str | None) -> Iterator[str
         return
     if common:
         yield f"<p>All rows: <strong>{breakable(common)}</strong></p>"
-    yield "<p>Each cell: estimate, then its interval over cycles in brackets. n: cycles finished.</p>"
+    yield "<p>Each cell: estimate over cycles, then its interval in brackets. n: cycles finished.</p>"
+    yield from (f"<p>{safe(text)}.</p>" for text in percentiles_in_words(headline(summary)))
     yield from _table(summary, headline(summary), notes, "note")
+    if prompts := prompts_in_words(summary):
+        yield f'<p class="dim">{safe(prompts)}</p>'
     yield from note_list(notes, "note")
 
 
@@ -96,22 +100,7 @@ def _cell(row: ExperimentSummary, key: str, notes: Notes, anchor: str) -> str:
 
 def _charts(summary: Summary) -> Iterator[str]:
     for chart in charts.charts(summary):
-        yield (
-            f'<figure class="chart"><h3>{safe(chart.metric.title)}</h3><div class="scroll">{chart.svg}</div>'
-            f"<figcaption>{safe(chart.caption)}</figcaption></figure>"
-        )
-
-
-def _doubts(summary: Summary) -> Iterator[str]:
-    shared = shared_doubts(summary)
-    if not shared:
-        return
-    yield "<ol>"
-    for one in shared:
-        hint = f'<span class="hint">Hint: {safe(one.doubt.hint)}</span>' if one.doubt.hint else ""
-        rows = safe(about(one, len(summary.experiments)))
-        yield f'<li>{safe(one.doubt.message)} <span class="dim">({rows})</span>{hint}</li>'
-    yield "</ol>"
+        yield figure_of(chart.metric.title, chart.svg, chart.caption)
 
 
 def _failures(summary: Summary) -> Iterator[str]:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from dynamometer.domain.summary import ExperimentSummary, Summary
+from dynamometer.report.doubts import Doubted, doubts_of
 from dynamometer.report.figures import (
     Notes,
-    about,
     cycles_in_words,
     figure,
     headline,
@@ -16,8 +16,9 @@ from dynamometer.report.figures import (
     lines,
     methods_in_words,
     one_line,
+    percentiles_in_words,
+    prompts_in_words,
     runs_in_words,
-    shared_doubts,
     shortened,
     why,
 )
@@ -34,11 +35,13 @@ def render(summary: Summary) -> str:
         _head(summary),
         [f"All rows: {escape(common)}"] if common else [],
         table,
-        [f"{number}. {escape(text)}" for number, text in enumerate(notes.texts, start=1)],
-        _section("Doubts", _doubts(summary)),
-        _section("Failures", _failures(summary)),
-        _section("Provenance", _provenance(summary)),
-        _section("Intervals", (f"- {escape(text)}" for text in methods_in_words(summary))),
+        [escape(prompts)] if (prompts := prompts_in_words(summary)) else [],
+        [escape(text) for text in percentiles_in_words(headline(summary))],
+        numbered(notes.texts),
+        section("Doubts", doubts_listed(doubts_of(summary))),
+        section("Failures", _failures(summary)),
+        section("Provenance", _provenance(summary)),
+        section("Intervals", (f"- {escape(text)}" for text in methods_in_words(summary))),
     ]
     return "\n\n".join("\n".join(section) for section in map(list, sections) if section) + "\n"
 
@@ -76,15 +79,22 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _section(title: str, content: Iterable[str]) -> list[str]:
+def section(title: str, content: Iterable[str]) -> list[str]:
+    """A section with a heading, or nothing for an empty one."""
     body = list(content)
     return [f"## {title}", "", *body] if body else []
 
 
-def _doubts(summary: Summary) -> Iterator[str]:
-    for number, one in enumerate(shared_doubts(summary), start=1):
-        hint = f" Hint: {one.doubt.hint}." if one.doubt.hint else ""
-        yield f"{number}. " + escape(f"{one.doubt.message} ({about(one, len(summary.experiments))}).{hint}")
+def doubts_listed(doubts: Sequence[Doubted]) -> list[str]:
+    """The numbered doubts; those of one kind share an item."""
+    return numbered(
+        "; ".join(limited(one.messages)) + ("." + f" Hint: {one.hint}." if one.hint else "") for one in doubts
+    )
+
+
+def numbered(texts: Iterable[str]) -> list[str]:
+    """A numbered list of plain texts."""
+    return [f"{number}. {escape(text)}" for number, text in enumerate(texts, start=1)]
 
 
 def _failures(summary: Summary) -> Iterator[str]:

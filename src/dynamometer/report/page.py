@@ -7,7 +7,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from dynamometer.report.figures import one_line
+from dynamometer.report.doubts import Doubted
+from dynamometer.report.figures import limited, one_line
 
 NARROWEST = 40
 """Terminals below it are laid out for it."""
@@ -75,6 +76,18 @@ def tabulated(columns: Sequence[Column], page: Page) -> Iterator[str]:
         figures = GAP.join(one.cell(index, page) for one in rest)
         yield (name.pad(pieces[0]) + GAP + figures).rstrip()
         yield from (f"  {piece}" for piece in pieces[1:])
+
+
+def doubts_listed(doubts: Sequence[Doubted], page: Page) -> list[str]:
+    """The numbered doubts under their heading; of many of one kind the first few."""
+    found = [page.style("Doubts", "bold")] if doubts else []
+    for number, one in enumerate(doubts, start=1):
+        for index, text in enumerate(limited(one.messages, 4)):
+            wrapped = page.wrap(text, "    " if index else f"{number:2}. ", "    ")
+            found += [page.style(line, "yellow") for line in wrapped]
+        if one.hint:
+            found += page.wrap(f"hint: {one.hint}", "    ")
+    return found
 
 
 def broken(label: str, width: int) -> list[str]:

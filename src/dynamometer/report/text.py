@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dynamometer.domain.summary import ExperimentSummary, MetricInfo, Summary
+from dynamometer.report.doubts import doubts_of
 from dynamometer.report.figures import (
     Notes,
-    about,
     cycles_in_words,
     figure,
     headline,
     lines,
     methods_in_words,
     one_line,
+    percentiles_in_words,
+    prompts_in_words,
     runs_in_words,
-    shared_doubts,
     shortened,
     why,
 )
-from dynamometer.report.page import GAP, NARROWEST, Column, Page, column, tabulated, width_of
+from dynamometer.report.page import GAP, NARROWEST, Column, Page, column, doubts_listed, tabulated, width_of
 
 LOG_LINES = 5
 """Lines of an engine's log to show under a failure; the record has more."""
@@ -39,7 +40,7 @@ def terminal(summary: Summary, *, width: int, colour: bool) -> str:
         [*_head(summary, page), *(page.wrap(f"all rows: {common}", "", "    ") if common else ())],
         list(_tables(summary, page, notes)),
         list(_notes(summary, page, notes)),
-        list(_doubts(summary, page)),
+        doubts_listed(doubts_of(summary), page),
         list(_failures(summary, page)),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
@@ -121,23 +122,14 @@ def _label(row: ExperimentSummary) -> str:
 
 
 def _notes(summary: Summary, page: Page, notes: Notes) -> Iterator[str]:
+    for text in percentiles_in_words(headline(summary)):
+        yield from page.wrap(text, "", "    ")
     if methods := methods_in_words(summary):
-        yield from page.wrap("estimate [interval over cycles], n cycles; " + "; ".join(methods))
+        yield from page.wrap("estimate [interval over cycles], n cycles: " + "; ".join(methods), "", "    ")
+    if prompts := prompts_in_words(summary):
+        yield from page.wrap(prompts, "", "    ")
     for number, text in enumerate(notes.texts, start=1):
         yield from page.wrap(text, f"({number}) ")
-
-
-def _doubts(summary: Summary, page: Page) -> Iterator[str]:
-    shared = shared_doubts(summary)
-    if not shared:
-        return
-    yield page.style("Doubts", "bold")
-    for number, one in enumerate(shared, start=1):
-        text = f"{one.doubt.message} ({about(one, len(summary.experiments))})"
-        for line in page.wrap(text, f"{number:2}. "):
-            yield page.style(line, "yellow")
-        if one.doubt.hint:
-            yield from page.wrap(f"hint: {one.doubt.hint}", "    ")
 
 
 def _failures(summary: Summary, page: Page) -> Iterator[str]:

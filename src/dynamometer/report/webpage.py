@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
-from dynamometer.report.figures import Notes, one_line
+from dynamometer.report.doubts import Doubted
+from dynamometer.report.figures import Notes, limited, one_line
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1c2024;--dim:#5b6470;--paper:#fff;--card:#f5f7f9;--line:#d7dce2;
@@ -75,3 +76,22 @@ def note_list(notes: Notes, anchor: str) -> Iterator[str]:
     if notes.texts:
         items = (f'<li id="{anchor}-{n}">{safe(reason)}</li>' for n, reason in enumerate(notes.texts, start=1))
         yield f'<ol class="dim">{"".join(items)}</ol>'
+
+
+def figure_of(title: str, svg: str, caption: str) -> str:
+    """A chart with its title and what it shows."""
+    return (
+        f'<figure class="chart"><h3>{safe(title)}</h3><div class="scroll">{svg}</div>'
+        f"<figcaption>{safe(caption)}</figcaption></figure>"
+    )
+
+
+def doubts_listed(doubts: Sequence[Doubted]) -> Iterator[str]:
+    """The numbered doubts; those of one kind share an item, and its hint."""
+    if not doubts:
+        return
+    yield "<ol>"
+    for one in doubts:
+        hint = f'<span class="hint">Hint: {safe(one.hint)}</span>' if one.hint else ""
+        yield f"<li>{'<br>'.join(map(safe, limited(one.messages)))}{hint}</li>"
+    yield "</ol>"

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dynamometer.domain.ident import text_hash
@@ -57,8 +58,13 @@ def _recall(entry: Path) -> tuple[list[int], str] | None:
 
 
 def _remember(entry: Path, stamp: list[int], sha256: str) -> None:
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=entry.parent)
-    with os.fdopen(handle, "w") as stream:
-        json.dump([stamp, sha256], stream)
-    Path(name).replace(entry)
+    """Spare us the reading next time. A cache that is full, or not ours to write, costs time and nothing else."""
+    with suppress(OSError):
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=entry.parent)
+        try:
+            with os.fdopen(handle, "w") as stream:
+                json.dump([stamp, sha256], stream)
+            Path(name).replace(entry)
+        except OSError:
+            Path(name).unlink()

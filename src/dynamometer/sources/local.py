@@ -37,7 +37,8 @@ def discover(ref: str, base: Path) -> Offer:
         exists = path.exists()
     except (OSError, RuntimeError, ValueError) as error:
         return Offer(missing=f"{ref}: {_why(error)}")
-    return Offer(missing=f"{ref}: not a regular file" if exists else f"{ref}: no such file or folder ({path})")
+    problem = "not a regular file" if exists else f"no such file or folder (looked for {path})"
+    return Offer(missing=f"{ref}: {problem}")
 
 
 def locate(weights: Weights, *, base: Path, cache_dir: Path) -> Path:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from dynamometer.domain.calibration import CALIBRATION_SCHEMA, Calibration
 from dynamometer.domain.ident import slug
-from dynamometer.errors import DamageError
+from dynamometer.errors import DamageError, PreconditionError
 from dynamometer.store.files import make_folder, write_whole
 from dynamometer.store.records import refuse_newer
 
@@ -49,6 +49,17 @@ def read_calibration(state: Path, host: str, version: str) -> Calibration | None
         return Calibration.model_validate_json(data)
     except ValidationError as error:
         raise DamageError(f"{path} is not a calibration", hint=WAY_OUT) from error
+
+
+def require_writable(state: Path) -> None:
+    """Raises PreconditionError when no calibration could be kept there. Called before one is measured."""
+    folder, hint = state / "calibrations", "--no-save, or set DYNO_HOME to another folder"
+    try:
+        make_folder(folder)
+    except PreconditionError as error:
+        raise PreconditionError(error.message, hint=hint) from error
+    if not os.access(folder, os.W_OK):
+        raise PreconditionError(f"cannot write in {folder}", hint=hint)
 
 
 def write_calibration(state: Path, calibration: Calibration) -> Path:

@@ -9,7 +9,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from dynamometer.errors import PreconditionError
+from dynamometer.errors import DiskFull, PreconditionError
 
 OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
@@ -61,25 +61,31 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path, *, exclusive: bool = False) -> None:
-    """Make a folder and those above it. ``exclusive`` raises FileExistsError when it is there."""
+    """Make a folder and those above it, so that no power cut takes them away, and what will be in them.
+
+    ``exclusive`` raises FileExistsError when it is there.
+    """
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_problem(error, folder.parent) from error
-    try:
-        folder.mkdir(exist_ok=not exclusive)
+        for above in reversed([above for above in folder.parents if not above.exists()]):
+            _make_durable(above, exist_ok=True)
+        _make_durable(folder, exist_ok=not exclusive)
     except FileExistsError as error:
-        if exclusive:
+        if exclusive and folder.exists():
             raise
         raise storage_problem(error, folder) from error
     except OSError as error:
         raise storage_problem(error, folder) from error
 
 
+def _make_durable(folder: Path, *, exist_ok: bool) -> None:
+    folder.mkdir(exist_ok=exist_ok)
+    sync_folder(folder.parent)
+
+
 def storage_problem(error: OSError, path: Path) -> PreconditionError:
     """What a failed write means, for people."""
     if error.errno in OUT_OF_SPACE:
-        return PreconditionError(
+        return DiskFull(
             f"the disk is full: cannot write {path}",
             hint="free some space, then go on with: dyno campaign run FILE --resume",
         )

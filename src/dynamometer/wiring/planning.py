@@ -20,7 +20,7 @@ from dynamometer.executors.base import Executor
 from dynamometer.executors.host import HostExecutor
 from dynamometer.executors.simulated import SimulatedExecutor
 from dynamometer.load.prompts import BUILTIN, SYNTHETIC
-from dynamometer.load.traces import parse_trace
+from dynamometer.load.traces import Trace, parse_trace
 from dynamometer.plan.make import make_plan
 from dynamometer.sources import demo, hub_datasets, local
 from dynamometer.spec.layers import from_environment, parse_preferences
@@ -40,6 +40,8 @@ class Prepared:
     """Folder that relative paths in the file start from."""
     resolved: Resolved
     plan: Plan
+    traces: Mapping[str, Trace]
+    """Traces of the plan's loads, by the name the campaign gives them."""
 
     @property
     def campaign(self) -> Campaign:
@@ -81,16 +83,18 @@ def _planned(file: CampaignFile, base: Path, known: dict[str, Suite], flags: Map
     )
     campaign = resolved.campaign
     plan = make_plan(campaign, engines(), known, facts(campaign, base))
-    _check_traces(plan, base / campaign.io.config_dir)
-    return Prepared(file.text, file.file, base, resolved, plan)
+    return Prepared(file.text, file.file, base, resolved, plan, _traces(plan, base / campaign.io.config_dir))
 
 
-def _check_traces(plan: Plan, folder: Path) -> None:
+def _traces(plan: Plan, folder: Path) -> dict[str, Trace]:
     """Read every trace once. Raises NotFoundError for one that is not there, CampaignError for a wrong one."""
-    traces = (experiment.workload.load.trace for experiment in plan.experiments)
-    for trace in dict.fromkeys(trace for trace in traces if trace is not None):
-        raw, _ = read_source(str(folder / trace))
-        parse_trace(raw.decode("utf-8", "replace"), trace)
+    found: dict[str, Trace] = {}
+    for experiment in plan.experiments:
+        name = experiment.workload.load.trace
+        if name is not None and name not in found:
+            raw, _ = read_source(str(folder / name))
+            found[name] = parse_trace(raw.decode("utf-8", "replace"), name)
+    return found
 
 
 def preferences() -> dict[str, Any]:
@@ -191,8 +195,14 @@ def check_runnable(plan: Plan) -> None:
             hint="leave these out; dyno campaign validate lists them",
         )
     if not plan.experiments:
-        lines = [f"  {item.name}: {item.reason} (x {item.count})" for item in plan.excluded]
-        raise PreconditionError("\n".join(["nothing is left to run:", *lines]))
+        lines = [
+            f"  {item.name}: {item.reason}" + (f" (x {item.count})" if item.count > 1 else "") for item in plan.excluded
+        ]
+        hints = dict.fromkeys(item.hint for item in plan.excluded if item.hint)
+        raise PreconditionError(
+            "\n".join(["nothing can be run, since every experiment is left out:", *lines]),
+            hint="; ".join(hints) or "change the campaign file; dyno campaign validate shows its plan",
+        )
     if plan.campaign.execution.mode == "simulated":
         return
     missing = {

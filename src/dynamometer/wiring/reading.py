@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dynamometer import __version__
+from dynamometer.analysis.advice import BENCH
 from dynamometer.analysis.compare import Terms, compare
-from dynamometer.analysis.match import Matched, across, select, within
+from dynamometer.analysis.match import Defaults, Matched, across, select, within
 from dynamometer.analysis.measure import RunMetrics, measure
 from dynamometer.analysis.summarise import Analysed, analyse
 from dynamometer.domain.comparison import Comparison
@@ -19,6 +20,7 @@ from dynamometer.domain.plan import Plan
 from dynamometer.domain.record import Record
 from dynamometer.domain.status import CampaignStatus, RunStatus
 from dynamometer.domain.summary import Summary
+from dynamometer.engines import catalogue
 from dynamometer.errors import DynoError, NotFoundError, UsageError
 from dynamometer.store import open as campaigns
 from dynamometer.store.records import read_record, read_samples
@@ -78,10 +80,11 @@ def compare_campaigns(first: str, second: str | None, by: str | None, results: P
     A side is a campaign as ``find_campaign`` takes it, or ``CAMPAIGN:ROW`` (see ``analysis.match.select``). Raises
     UsageError when nothing belongs together, NotFoundError for an unknown campaign or row.
     """
+    terms = replace(terms, defaults=_defaults())
     root_a, row_a = _campaign_and_row(first, results)
     a = summary_of(root_a)
     if second is None:
-        matched = _within_one(a.analysed, select(a.analysed, row_a), by)
+        matched = _within_one(a.analysed, select(a.analysed, row_a), by, terms.defaults)
         return Compared(compare(a.analysed, a.analysed, matched, terms, version=__version__), a.damaged)
     if by is not None:
         raise UsageError("--by compares rows of one campaign, and two were given", hint="leave --by or the second out")
@@ -92,15 +95,31 @@ def compare_campaigns(first: str, second: str | None, by: str | None, results: P
     return Compared(compare(a.analysed, b.analysed, matched, terms, version=__version__), damaged)
 
 
-def _within_one(campaign: Analysed, rows: Sequence[int], by: str | None) -> Matched:
+def _within_one(campaign: Analysed, rows: Sequence[int], by: str | None, defaults: Defaults) -> Matched:
     if by is not None:
-        return within(campaign, rows, by)
+        return within(campaign, rows, by, defaults)
     if len(rows) == 2:
         return Matched(((rows[0], rows[1]),))
+    if len(rows) == 1:
+        raise UsageError(
+            f"{campaign.summary.campaign_id} has one row, and nothing to compare it with", hint="name a second campaign"
+        )
     raise UsageError(
         f"{campaign.summary.campaign_id} has {len(rows)} rows: which are to be compared?",
         hint="say what alone differs (--by engine, quant, load, or an option), or name two: ID:ROW ID:ROW",
     )
+
+
+def _defaults() -> Defaults:
+    """Options that engines have when nobody sets them; those without a default are left out."""
+    return {
+        traits.name: {
+            key: field.get_default(call_default_factory=True)
+            for key, field in traits.options.model_fields.items()
+            if not field.is_required()
+        }
+        for traits in catalogue().engines.values()
+    }
 
 
 def _campaign_and_row(wanted: str, results: Path) -> tuple[Path, str | None]:
@@ -130,7 +149,7 @@ def bench_results(plan: Plan, found: Mapping[str, Benched]) -> Results:
     status.counts = dict(Counter(run.state for run in status.runs.values()))
     ended = len(found) == len(plan.runs)
     status.state = "interrupted" if not ended else "failed" if status.counts.get("failed") else "completed"
-    return Results(analyse(plan, status, records, metrics, version=__version__), ())
+    return Results(analyse(plan, status, records, metrics, version=__version__, advice=BENCH), ())
 
 
 def _now() -> str:

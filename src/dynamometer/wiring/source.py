@@ -20,6 +20,6 @@ def read_source(source: str) -> tuple[bytes, Path]:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFoundError(f"no file {source}") from error
     except IsADirectoryError as error:
-        raise UsageError(f"{source} is a folder", hint="give a campaign file") from error
+        raise UsageError(f"{source} is a folder", hint="give a file") from error
     except OSError as error:
         raise PreconditionError(f"cannot read {source}: {error.strerror}") from error

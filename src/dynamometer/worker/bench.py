@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
 
+from dynamometer.client.measure import never
 from dynamometer.client.tls import reason
+from dynamometer.domain.experiment import NAME_PATTERN
 from dynamometer.domain.ident import text_hash
 from dynamometer.domain.record import EngineFacts, ModelFacts, Reading, Record, Sample
 from dynamometer.domain.step import Step
-from dynamometer.domain.units import NS_PER_S
+from dynamometer.domain.units import NS_PER_S, format_duration
 from dynamometer.domain.wire import Api, Endpoint
 from dynamometer.errors import PreconditionError, UsageError
-from dynamometer.worker.drive import drive
+from dynamometer.worker.drive import Driven, drive
 from dynamometer.worker.facts import host_facts
 from dynamometer.worker.record import record_of
 
@@ -30,6 +34,8 @@ ANSWER_S = 10
 MOST_BYTES = 4 * 1024 * 1024
 """Longest list of models read."""
 PATHS: dict[Api, str] = {"chat": "/v1/chat/completions", "completions": "/v1/completions", "ollama": "/api/generate"}
+_PATH_MARKS = "/%:@!$&'()*+,;=~"
+"""What a path may hold as it is, beside letters, digits and -._ (RFC 3986, 3.3)."""
 MODELS: dict[Api, str] = {"chat": "/v1/models", "completions": "/v1/models", "ollama": "/api/tags"}
 
 
@@ -54,33 +60,38 @@ class Server:
 
 def server_of(url: str) -> Server:
     """The server of a URL: its root, or any of the API's own addresses on it. Raises UsageError."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+    wrong = UsageError(f"{url} is no address of a server", "write it as http://127.0.0.1:8080, or http://[::1]:8080")
     try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        host = (parts.hostname or "").encode("idna").decode()
         port = parts.port
     except ValueError as error:
-        raise UsageError(f"{url}: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{url} is no address of a server", hint="write it as http://127.0.0.1:8080")
+        raise wrong from error
+    if parts.scheme not in ("http", "https") or not host or port == 0 or re.search(r"\s", host):
+        raise wrong
     if parts.username or parts.password:
         raise UsageError("an address must not hold a password", hint="name an environment variable: --api-key-env NAME")
-    prefix = parts.path.rstrip("/")
+    if parts.query or parts.fragment:
+        raise UsageError(f"{url}: an address ends with its path; what follows '?' or '#' would not be sent")
+    prefix = quote(parts.path, safe=_PATH_MARKS).rstrip("/")
     for known in (*PATHS.values(), *MODELS.values(), "/v1"):
         prefix = prefix.removesuffix(known)
     tls = parts.scheme == "https"
     port = port or (443 if tls else 80)
-    return Server(f"{parts.scheme}://{parts.hostname}:{port}", tls, parts.hostname, port, prefix)
+    shown = f"[{host}]" if ":" in host else host
+    return Server(f"{parts.scheme}://{shown}:{port}", tls, host, port, prefix)
 
 
 def find_model(server: Server, api: Api, key: SecretStr | None) -> str:
     """The first model that the endpoint lists. Raises PreconditionError, saying what came instead."""
     path = server.prefix + MODELS[api]
-    status, data = _get(server, path, key)
+    answered = _get(server, path, key)
     where = f"{server.url}{path}"
-    if status != http.client.OK:
-        raise PreconditionError(f"{where} answered {status}", hint="name the model: --model NAME")
+    if answered.status != http.client.OK:
+        raise _refused(where, answered)
     try:
-        answer = json.loads(data)
-    except ValueError as error:
+        answer = json.loads(answered.data)
+    except (ValueError, RecursionError) as error:
         raise PreconditionError(
             f"{where} answered something that is not JSON", hint="is this an LLM server?"
         ) from error
@@ -94,10 +105,29 @@ def _names(answer: Any, api: Api) -> list[str]:
     listed, field = ("models", "name") if api == "ollama" else ("data", "id")
     models = answer.get(listed) if isinstance(answer, dict) else None
     found = (model.get(field) for model in models or [] if isinstance(model, dict)) if isinstance(models, list) else ()
-    return [name for name in found if isinstance(name, str) and name]
+    return [name for name in found if isinstance(name, str) and re.search(NAME_PATTERN, name)]
 
 
-def _get(server: Server, path: str, key: SecretStr | None) -> tuple[int, bytes]:
+def _refused(where: str, answered: _Answer) -> PreconditionError:
+    status = answered.status
+    if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
+        hint = "the key comes from an environment variable: --api-key-env NAME"
+        return PreconditionError(f"{where} answered {status}: it wants another API key, or one at all", hint)
+    if answered.location:
+        hint = "redirects are not followed: give the address where it answers"
+        return PreconditionError(f"{where} answered {status}: go to {answered.location[:200]!r}", hint)
+    return PreconditionError(f"{where} answered {status}", hint="name the model: --model NAME")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    location: str | None
+    """Where a redirect leads to."""
+    data: bytes
+
+
+def _get(server: Server, path: str, key: SecretStr | None) -> _Answer:
     if server.tls:
         connection: http.client.HTTPConnection = http.client.HTTPSConnection(
             server.host, server.port, timeout=ANSWER_S, context=ssl.create_default_context()
@@ -108,14 +138,31 @@ def _get(server: Server, path: str, key: SecretStr | None) -> tuple[int, bytes]:
     try:
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
-        return answer.status, answer.read(MOST_BYTES)
+        return _Answer(answer.status, answer.getheader("Location"), _read(answer))
     except ssl.SSLError as error:
         hint = "SSL_CERT_FILE=FILE names authorities to trust; a server without TLS is at http://"
         raise PreconditionError(f"cannot reach {server.url}: {reason(error)}", hint) from error
-    except (OSError, http.client.HTTPException) as error:
-        raise PreconditionError(f"cannot reach {server.url}: {error}", hint="is the server running?") from error
+    except TimeoutError as error:
+        message = f"{server.url}{path} did not answer within {ANSWER_S} s"
+        raise PreconditionError(message, hint="name the model: --model NAME") from error
+    except OSError as error:
+        reason_ = error.strerror or error
+        raise PreconditionError(f"cannot reach {server.url}: {reason_}", hint="is the server running?") from error
+    except http.client.HTTPException as error:
+        message = f"{server.url}{path} answered something that is not HTTP: {str(error)[:80]!r}"
+        raise PreconditionError(message, hint="is this an LLM server? one with TLS is at https://") from error
     finally:
         connection.close()
+
+
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    """What the server says, not for longer than it may take."""
+    data, until = b"", time.monotonic() + ANSWER_S
+    while len(data) < MOST_BYTES and (part := answer.read1(MOST_BYTES - len(data))):
+        data += part
+        if time.monotonic() > until:
+            raise TimeoutError
+    return data
 
 
 def endpoint_of(server: Server, api: Api, model: str, key: SecretStr | None, *, ignore_eos: bool) -> Endpoint:
@@ -144,27 +191,36 @@ class Benched:
 
 
 def bench(
-    step: Step, endpoint: Endpoint, server: Server, *, prompts_text: str | None, trace_text: str | None
+    step: Step,
+    endpoint: Endpoint,
+    server: Server,
+    *,
+    prompts_text: str | None,
+    interrupted: Callable[[], bool] = never,
 ) -> Benched:
     """Drive the endpoint with one load. The engine is not ours: no load time, no memory, no energy.
 
-    Raises PreconditionError for a host that has no address, and what ``drive`` does.
+    ``interrupted`` and what is raised are those of ``drive``; besides, raises PreconditionError for a host that has no
+    address.
     """
     began, started_at = time.monotonic_ns(), datetime.now(UTC).isoformat(timespec="milliseconds")
+    deadline_ns = began + int(step.timeout_s * NS_PER_S)
     try:
         driven = drive(
             step,
             endpoint,
             prompts_text=prompts_text,
-            trace_text=trace_text,
             on_window_open=lambda: None,
             on_window_close=lambda: None,
-            deadline_ns=began + int(step.timeout_s * NS_PER_S),
+            deadline_ns=deadline_ns,
             cold_request=False,
+            interrupted=interrupted,
         )
     except socket.gaierror as error:
         raise PreconditionError(f"cannot reach {server.url}: {error.strerror}") from error
     sent = [sample for sample in driven.samples if sample.phase == "window"]
+    if driven.cut_short is not None and driven.window.begin_ns >= deadline_ns:
+        return Benched(None, driven.samples, _used_up(driven, step.timeout_s))
     if driven.cut_short is not None:
         return Benched(None, driven.samples, f"the window was cut short: {driven.cut_short}; give it more --timeout")
     if not any(sample.error is None for sample in sent):
@@ -185,3 +241,14 @@ def bench(
         samples_sha256=text_hash(""),
     )
     return Benched(record, driven.samples, None)
+
+
+def _used_up(driven: Driven, timeout_s: float) -> str:
+    warm = [sample for sample in driven.samples if sample.phase == "warmup"]
+    answered = sum(sample.error is None for sample in warm)
+    details = (sample.error_detail for sample in warm if sample.error)
+    wrong = next((f" ({detail})" for detail in details if detail and detail != driven.cut_short), "")
+    return (
+        f"the warm-up used up the {format_duration(timeout_s)} of --timeout, with {answered} of {len(warm)} requests "
+        f"answered{wrong}; raise --timeout, or lower --warmup"
+    )

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import chain, islice
+from dataclasses import dataclass, replace
+from itertools import islice
 from statistics import median
 
 from dynamometer.client.decode import Phase, decode
 from dynamometer.client.exchange import Request, Traffic
 from dynamometer.client.loop import Limits, Stop
-from dynamometer.client.measure import measure, nothing
+from dynamometer.client.measure import measure, never, nothing
 from dynamometer.client.request import prepare
+from dynamometer.client.share import standing_at
 from dynamometer.domain.experiment import Workload
 from dynamometer.domain.record import ClientHealth, Sample, Window
 from dynamometer.domain.step import Step
 from dynamometer.domain.units import NS_PER_S
 from dynamometer.domain.wire import Endpoint, Prompt
-from dynamometer.errors import CampaignError, PreconditionError, Problem
+from dynamometer.errors import CampaignError, Interrupted, PreconditionError, Problem
 from dynamometer.load.arrivals import Pace, closed, most_within, pace
 from dynamometer.load.prompts import (
     BUILTIN,
@@ -60,7 +61,9 @@ class Driven:
     """Hash of the prompts sent in the window, in order."""
     dataset: str
     cut_short: str | None
-    """Why the window ended before the load was through; None when it did not."""
+    """Why the client gave up before the load was through; None when it did not."""
+    ended_early: str | None
+    """How far the window had come when it was ended on request; None when it went its whole length."""
 
 
 def drive(
@@ -74,33 +77,40 @@ def drive(
     deadline_ns: int,
     request_s: float = REQUEST_S,
     cold_request: bool = True,
+    interrupted: Callable[[], bool] = never,
 ) -> Driven:
     """Cold request, warm-up, window. Errors of requests are in their samples.
 
-    ``cold_request`` False: the engine ran before, so its first request tells nothing.
+    ``cold_request`` False: the engine ran before, so its first request tells nothing. ``interrupted``, asked about
+    twenty times a second, ends the window when it says so; what is in flight then is left to end.
 
     ``prompts_text`` is the text of the dataset's file, None for a built-in dataset; ``trace_text`` that of the trace of
     send times, None where the load has none. ``deadline_ns`` is the monotonic
     time at which what is in flight is given up. The window opens when its connections stand, right before the first
     request, and closes with the last answer, or after its duration (see ``client.measure``). Raises CampaignError for
     wrong prompts or a wrong trace, PreconditionError for a dataset or a trace without its file or for too few open
-    files, and whatever a signal handler raises.
+    files, Interrupted when there was no window to end yet, and whatever a signal handler raises.
     """
     limits = Limits(round(request_s * NS_PER_S), deadline_ns=deadline_ns)
-    course = _Course(step, endpoint, prompts_text, trace_text, limits)
+    course = _Course(step, endpoint, prompts_text, trace_text, limits, interrupted)
     cold, _ = course.run("cold", AfterRequests(1), closed(1), slots=1) if cold_request else ((), None)
-    warm, steady = _warm_up(course)
     arrivals = course.pace()
+    warm, steady = _warm_up(course, arrivals, cold)
+    if interrupted():
+        raise Interrupted("stopped before the window began")
+    stop = _window_stop(course.workload, arrivals)
     window, traffic = course.run(
         "window",
-        _window_stop(course.workload, arrivals),
+        stop,
         arrivals,
         slots=_slots(course.workload, arrivals),
         connect=_connections(arrivals, (*cold, *warm)),
         ready=_ready_requests(course.workload, arrivals, (*cold, *warm)),
+        processes=step.client_processes,
         on_open=on_window_open,
         on_close=on_window_close,
     )
+    sent = standing_at((exchange.place for exchange in traffic.exchanges), enumerate(course.prompts("window")))
     return Driven(
         samples=(*cold, *warm, *window),
         window=traffic.window,
@@ -108,9 +118,10 @@ def drive(
         connections=traffic.connections,
         warmup_requests=len(warm),
         warmup_steady=steady,
-        prompts_sha256=prompts_hash(islice(course.prompts("window"), len(window))),
+        prompts_sha256=prompts_hash(prompt for _, prompt in sent),
         dataset=course.workload.dataset,
         cut_short=traffic.gave_up,
+        ended_early=_how_far(traffic, stop) if traffic.was_interrupted else None,
     )
 
 
@@ -118,7 +129,13 @@ class _Course:
     """One step's prompts, requests and limits, shared by its phases."""
 
     def __init__(
-        self, step: Step, endpoint: Endpoint, prompts_text: str | None, trace_text: str | None, limits: Limits
+        self,
+        step: Step,
+        endpoint: Endpoint,
+        prompts_text: str | None,
+        trace_text: str | None,
+        limits: Limits,
+        interrupted: Callable[[], bool],
     ) -> None:
         workload = step.experiment.workload
         if prompts_text is None and workload.dataset not in {BUILTIN, SYNTHETIC}:
@@ -136,6 +153,7 @@ class _Course:
             hint = "leave input_tokens out, or use dataset: builtin or synthetic"
             raise CampaignError([Problem(message, file=name)], hint)
         self._limits = limits
+        self._interrupted = interrupted
 
     def pace(self) -> Pace:
         """When the window's requests begin."""
@@ -148,27 +166,32 @@ class _Course:
         arrivals: Pace,
         *,
         slots: int,
+        first: int = 0,
         connect: int | None = None,
         ready: int = 1,
+        processes: int = 1,
         on_open: Callable[[], None] = nothing,
         on_close: Callable[[], None] = nothing,
     ) -> tuple[tuple[Sample, ...], Traffic]:
-        """Send one phase's load and decode what came; ``ready`` requests are made before."""
-        requests = self._requests(phase)
-        made = list(islice(requests, ready))
+        """Send one phase's load, from its ``first`` request on, and decode what came."""
         traffic = measure(
             self._endpoint.host,
             self._endpoint.port,
-            chain(made, requests),
+            _Requests(self, phase, first),
             slots=slots,
             stop=stop,
             pace=arrivals,
             connect=connect,
+            ready=ready,
             limits=self._limits,
+            processes=processes,
             on_open=on_open,
             on_close=on_close,
+            interrupted=self._interrupted,
             tls=self._endpoint.tls,
         )
+        places = (exchange.place for exchange in traffic.exchanges)
+        prompts = standing_at(places, enumerate(islice(self.prompts(phase), first, None)))
         samples = (
             decode(
                 exchange,
@@ -178,7 +201,7 @@ class _Course:
                 prompt_chars=len(prompt.text),
                 max_tokens=prompt.max_tokens,
             )
-            for exchange, prompt in zip(traffic.exchanges, self.prompts(phase), strict=False)
+            for exchange, (_, prompt) in zip(traffic.exchanges, prompts, strict=True)
         )
         return tuple(samples), traffic
 
@@ -192,29 +215,69 @@ class _Course:
         make = synthetic if workload.dataset == SYNTHETIC else builtin
         return make(workload.seed, cycle, phase, self._trace.input_tokens or workload.max_input_tokens, outputs)
 
-    def _requests(self, phase: Phase) -> Iterator[Request]:
-        for index, prompt in enumerate(self.prompts(phase)):
-            request_id = f"{self._step.run_id}-a{self._step.attempt}-{phase}-{index}"
-            yield prepare(self._endpoint, request_id, body(prompt, self._endpoint, self.workload))
+    def request(self, phase: Phase, index: int, prompt: Prompt) -> Request:
+        """The request of a phase that carries this prompt."""
+        request_id = f"{self._step.run_id}-a{self._step.attempt}-{phase}-{index}"
+        return prepare(self._endpoint, request_id, body(prompt, self._endpoint, self.workload))
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without what belongs to this process alone: the requests of a course are made in others too."""
+        return {**self.__dict__, "_interrupted": never}
 
 
-def _warm_up(course: _Course) -> tuple[tuple[Sample, ...], bool | None]:
+@dataclass(frozen=True, slots=True)
+class _Requests:
+    """The endless requests of a phase, the same at each iteration, in whatever process."""
+
+    course: _Course
+    phase: Phase
+    first: int
+
+    def __iter__(self) -> Iterator[Request]:
+        """From the first on, each made when it is asked for."""
+        prompts = enumerate(self.course.prompts(self.phase))
+        return (self.course.request(self.phase, *numbered) for numbered in islice(prompts, self.first, None))
+
+
+def _warm_up(course: _Course, arrivals: Pace, cold: tuple[Sample, ...]) -> tuple[tuple[Sample, ...], bool | None]:
     """Samples of the warm-up, and whether it became steady.
 
-    It is a closed loop at the window's concurrency: a ramp's first, and one request in flight before an open loop.
+    It is a closed loop at the window's concurrency: a ramp's first; before an open loop, at as many requests as will be
+    in flight if each takes as long as one does alone, for which one is sent ahead when none was sent before.
     """
-    workload = course.workload
-    stop = warmup_stop(workload.warmup)
+    warmup, load = course.workload.warmup, course.workload.load
+    stop = warmup_stop(warmup)
     if stop is None:
         return (), None
-    load = workload.load
-    wanted = 1 if load.is_open else load.concurrency or round(load.ramp.start if load.ramp else 1)
-    slots = min(wanted, workload.warmup.max_requests)
-    samples, traffic = course.run("warmup", stop, closed(slots), slots=slots, ready=workload.warmup.max_requests)
-    if workload.warmup.until == "fixed":
-        return samples, None
-    stopped_before_cap = len(samples) < workload.warmup.max_requests and traffic.gave_up is None
-    return samples, stopped_before_cap or is_steady(latencies(samples))
+    ahead: tuple[Sample, ...] = ()
+    if not load.is_open:
+        wanted = load.concurrency or round(load.ramp.start if load.ramp else 1)
+    else:
+        if not latencies(cold):
+            ahead, _ = course.run("warmup", AfterRequests(1), closed(1), slots=1)
+            stop = replace(stop, most_requests=stop.most_requests - 1)
+        wanted = min(load.most_in_flight, _likely_in_flight(arrivals, (*cold, *ahead)))
+    slots = min(wanted, stop.most_requests)
+    if not slots:
+        return ahead, None if warmup.until == "fixed" else False
+    rest, traffic = course.run("warmup", stop, closed(slots), slots=slots, first=len(ahead), ready=warmup.max_requests)
+    if warmup.until == "fixed":
+        return (*ahead, *rest), None
+    stopped_before_cap = len(rest) < stop.most_requests and traffic.gave_up is None
+    return (*ahead, *rest), stopped_before_cap or is_steady(latencies(rest))
+
+
+def _likely_in_flight(arrivals: Pace, before: tuple[Sample, ...]) -> int:
+    """Most requests of an open loop at once, if each takes as long as those so far did."""
+    known = latencies(before)
+    return most_within(arrivals.begins_ns, round(median(known) if known else GUESS_S * NS_PER_S))
+
+
+def _how_far(traffic: Traffic, stop: AfterRequests | AfterDuration) -> str:
+    """How much of its window an interrupted one had."""
+    if stop.duration_ns is not None:
+        return f"after {traffic.window.seconds:.3g} of {stop.duration_ns / NS_PER_S:g} s"
+    return f"after {len(traffic.exchanges)} of {stop.most_requests} requests"
 
 
 def _window_stop(workload: Workload, arrivals: Pace) -> AfterRequests | AfterDuration:
@@ -233,11 +296,7 @@ def _connections(arrivals: Pace, before: tuple[Sample, ...]) -> int | None:
 
     Not all that it may use, since a server may keep a thread for each, or close those that idle.
     """
-    if not arrivals.open_loop:
-        return None
-    known = latencies(before)
-    latency_ns = median(known) if known else GUESS_S * NS_PER_S
-    return 1 + round(1.5 * most_within(arrivals.begins_ns, round(latency_ns)))
+    return 1 + round(1.5 * _likely_in_flight(arrivals, before)) if arrivals.open_loop else None
 
 
 def _ready_requests(workload: Workload, arrivals: Pace, before: tuple[Sample, ...]) -> int:

@@ -49,6 +49,7 @@ def record_of(
         requests=len(sent),
         good=len(sent) - sum(errors.values()),
         errors=dict(errors),
+        ended_early=driven.ended_early,
         warmup_requests=driven.warmup_requests,
         warmup_steady=driven.warmup_steady,
         prompts_sha256=driven.prompts_sha256,

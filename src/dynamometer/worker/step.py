@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import http.client
 import json
+import logging
 import os
 import signal
 import socket
@@ -27,7 +28,7 @@ from dynamometer.engines import ENGINES
 from dynamometer.engines.base import Engine, Launch
 from dynamometer.engines.process import EngineProcess
 from dynamometer.engines.shield import die_with_parent
-from dynamometer.errors import DynoError, PreconditionError, Terminated
+from dynamometer.errors import DiskFull, DynoError, PreconditionError, Terminated
 from dynamometer.meters import select
 from dynamometer.meters.base import Meter, Target
 from dynamometer.sources import local
@@ -42,10 +43,12 @@ from dynamometer.store.records import (
     write_record,
     write_samples,
 )
+from dynamometer.worker.crash import crash, versions
 from dynamometer.worker.drive import Driven, drive
 from dynamometer.worker.facts import host_facts
 from dynamometer.worker.record import record_of
 
+LOG = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 PR_SET_CHILD_SUBREAPER = 36
 LAST_RESORT_S = 20
@@ -77,12 +80,17 @@ def main(folder: Path, parent: int | None) -> int:
         write_failure(folder, error.failure)
         return 1
     except PreconditionError as error:
-        write_failure(folder, Failure(kind="resource", message=error.message, hint=error.hint))
+        stops = isinstance(error, DiskFull) or None
+        write_failure(folder, Failure(kind="resource", message=error.message, hint=error.hint, stops_campaign=stops))
         return 1
     except DynoError as error:
         if isinstance(error, Terminated):
             raise
         write_failure(folder, Failure(kind="config", message=error.message, hint=error.hint))
+        return 1
+    except Exception as error:
+        LOG.exception("the worker crashed: %s", versions())
+        write_failure(folder, crash(error, step))
         return 1
     return 0
 

@@ -12,8 +12,10 @@ from dynamometer.analysis.metrics import (
     load,
     output_tok_s,
     peak_rss,
+    prompt_tokens,
     requests_s,
     scheduled_e2e,
+    scheduled_ttft,
     tpot,
     ttft,
 )
@@ -25,6 +27,8 @@ METRICS: tuple[Metric, ...] = (
     ttft.MEDIAN,
     ttft.P95,
     ttft.P99,
+    scheduled_ttft.MEDIAN,
+    scheduled_ttft.P95,
     itl.MEDIAN,
     itl.P99,
     tpot.METRIC,
@@ -39,6 +43,7 @@ METRICS: tuple[Metric, ...] = (
     load.METRIC,
     cold_ttft.METRIC,
     error_share.METRIC,
+    prompt_tokens.METRIC,
 )
 """All metrics, in the order of the table."""
 

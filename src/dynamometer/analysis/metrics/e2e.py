@@ -23,5 +23,5 @@ def _metric(key: str, title: str, which: str, q: float) -> Metric:
     return Metric(info, partial(compute, q=q))
 
 
-MEDIAN = _metric("e2e_ms", "E2E", "Median", 0.5)
+MEDIAN = _metric("e2e_ms", "E2E p50", "Median", 0.5)
 P95 = _metric("e2e_p95_ms", "E2E p95", "95th percentile", 0.95)

@@ -34,7 +34,7 @@ def compute(record: Record, samples: Sequence[Sample]) -> Measured:
     """Share of the window's requests."""
     slo = record.experiment.workload.slo
     if slo is None or (slo.ttft_ms, slo.itl_ms, slo.e2e_ms) == (None, None, None):
-        return absent("no service level (workload.slo) was given")
+        return absent("no service level (slo) was given")
     if not record.experiment.workload.streaming and (slo.ttft_ms or slo.itl_ms):
         return absent(NOT_STREAMED)
     verdicts = [meets(sample, slo) for sample in in_window(samples)]

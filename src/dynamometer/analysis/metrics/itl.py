@@ -33,5 +33,5 @@ def _metric(key: str, title: str, which: str, q: float) -> Metric:
     return Metric(info, partial(compute, q=q))
 
 
-MEDIAN = _metric("itl_ms", "ITL", "Median", 0.5)
+MEDIAN = _metric("itl_ms", "ITL p50", "Median", 0.5)
 P99 = _metric("itl_p99_ms", "ITL p99", "99th percentile", 0.99)

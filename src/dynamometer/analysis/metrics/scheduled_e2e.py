@@ -10,11 +10,13 @@ from dynamometer.analysis.samples import scheduled_e2e_ms, whole
 from dynamometer.domain.record import Record, Sample
 from dynamometer.domain.summary import MetricInfo
 
+CLOSED = "a closed loop schedules nothing"
+
 
 def compute(record: Record, samples: Sequence[Sample], *, q: float = 0.5) -> Measured:
     """A quantile over requests."""
     if not record.experiment.workload.load.is_open:
-        return absent("a closed loop schedules nothing")
+        return absent(CLOSED)
     return percentile([ms for sample in whole(samples) if (ms := scheduled_e2e_ms(sample)) is not None], q, "requests")
 
 
@@ -27,5 +29,5 @@ def _metric(key: str, title: str, which: str, q: float) -> Metric:
     return Metric(info, partial(compute, q=q))
 
 
-MEDIAN = _metric("scheduled_e2e_ms", "Scheduled E2E", "Median", 0.5)
+MEDIAN = _metric("scheduled_e2e_ms", "Scheduled E2E p50", "Median", 0.5)
 P95 = _metric("scheduled_e2e_p95_ms", "Scheduled E2E p95", "95th percentile", 0.95)

@@ -22,7 +22,7 @@ def compute(record: Record, samples: Sequence[Sample]) -> Measured:
 METRIC = Metric(
     MetricInfo(
         key="tpot_ms",
-        title="TPOT",
+        title="TPOT p50",
         unit="ms",
         better="lower",
         description="(E2E - TTFT) / (tokens - 1) of each request; a request with one token has none. "

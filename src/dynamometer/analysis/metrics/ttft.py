@@ -29,6 +29,6 @@ def _metric(key: str, title: str, which: str, q: float) -> Metric:
     return Metric(info, partial(compute, q=q))
 
 
-MEDIAN = _metric("ttft_ms", "TTFT", "Median", 0.5)
+MEDIAN = _metric("ttft_ms", "TTFT p50", "Median", 0.5)
 P95 = _metric("ttft_p95_ms", "TTFT p95", "95th percentile", 0.95)
 P99 = _metric("ttft_p99_ms", "TTFT p99", "99th percentile", 0.99)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dynamometer.domain.comparison import Comparison, Effect, Pair
 from dynamometer.domain.summary import Estimate
-from dynamometer.report.comparison.words import why
+from dynamometer.report.comparison.effects import why
 from dynamometer.report.csv import harmless, quoted
 
 IDENTITY = ("a_campaign", "a_name", "b_campaign", "b_name", "metric", "unit", "paired")

@@ -1,24 +1,29 @@
-"""How effects and verdicts are written, the same in every form for people."""
+"""A comparison in words and figures, made once for the forms that people read: they only lay it out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dynamometer.domain.comparison import Campaign, Comparison, Effect, Pair, SideDoubt
+from dynamometer.domain.comparison import (
+    Campaign,
+    Comparison,
+    Difference,
+    Effect,
+    GateResult,
+    Pair,
+    Reason,
+    Verdict,
+)
 from dynamometer.domain.summary import Doubt, MetricInfo
-from dynamometer.report.figures import HEADLINE, number
+from dynamometer.report.comparison.effects import VERDICTS, marked, verdict, why
+from dynamometer.report.comparison.labels import Labels, couple, labels, left_over
+from dynamometer.report.doubts import Doubted, together
+from dynamometer.report.figures import HEADLINE, WHERE_THERE, figure, percentiles_in_words
+from dynamometer.report.names import listed
 
 FEW = 6
-"""Metrics of several pairs that are all shown at once; of more, only those of ``HEADLINE``."""
-SIDES = {"a": "A", "b": "B", "both": "A and B"}
-VERDICTS = {
-    "better": "better",
-    "worse": "worse",
-    "differs": "differs",
-    "equivalent": "equivalent",
-    "cannot_tell": "cannot tell",
-}
+"""Metrics of several pairs that are all shown at once; of more, only those of ``HEADLINE`` and ``WHERE_THERE``."""
 ALLOW = {
     "host": "other machines",
     "prompts": "other prompts",
@@ -28,11 +33,115 @@ ALLOW = {
 }
 
 
-def sides(comparison: Comparison) -> list[tuple[str, Campaign]]:
-    """The campaigns with what they stand for; one campaign may be both."""
-    if comparison.a == comparison.b:
-        return [("A and B", comparison.a)]
-    return [("A", comparison.a), ("B", comparison.b)]
+@dataclass(frozen=True, slots=True)
+class RowWords:
+    """One metric of a pair."""
+
+    info: MetricInfo
+    a: str
+    b: str
+    change: str
+    """B / A, or B - A, which it then says."""
+    n: str
+    kind: Verdict
+    verdict: str
+    why: str | None
+    """Why there is no effect, or no interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairWords:
+    """One pair of rows."""
+
+    title: str
+    facts: tuple[str, ...]
+    """What differs, and how the two were compared; what holds for all pairs alike is in ``Words.common``."""
+    rows: tuple[RowWords, ...]
+    """Metrics that have a value on one side at least."""
+    simulated: bool
+    """Whether this pair is, and others are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitWords:
+    """One limit for one pair."""
+
+    result: GateResult
+    pair: str
+    """What the pair is called; empty when there is only one."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedWords:
+    """Pairs that are unlike in the same."""
+
+    pairs: str
+    reasons: tuple[str, ...]
+    option: str | None
+    """What compares them all the same; None when nothing does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """All that is said, in the order in which it is read."""
+
+    heading: str
+    campaigns: tuple[tuple[str, Campaign], ...]
+    """What each stands for; one campaign may be both sides."""
+    counts: str
+    terms: str
+    """What counts as an effect that matters."""
+    simulated: str | None
+    common: tuple[str, ...]
+    """What holds for all of several pairs."""
+    alone: tuple[str, ...]
+    pairs: tuple[PairWords, ...]
+    first: tuple[MetricInfo, ...]
+    """Metrics to see first; ``others`` are the rest."""
+    others: tuple[MetricInfo, ...]
+    methods: tuple[str, ...]
+    limits: tuple[LimitWords, ...]
+    refused: tuple[RefusedWords, ...]
+    doubts: tuple[Doubted, ...]
+
+    @property
+    def compares(self) -> bool:
+        """Whether there is anything that could be judged."""
+        return any(pair.rows for pair in self.pairs)
+
+
+def in_words(comparison: Comparison) -> Words:
+    """Everything that every form says."""
+    first = shown(comparison)
+    keys = {info.key for info in first}
+    titles = pair_titles(comparison)
+    facts = [_facts(pair) for pair in comparison.pairs]
+    alike = [fact for fact in facts[0] if all(fact in other for other in facts)] if len(facts) > 1 else []
+    name = [titles.common] if titles.common else []
+    return Words(
+        heading=heading(comparison),
+        campaigns=tuple(_sides(comparison)),
+        counts=counts(comparison),
+        terms=_terms(comparison),
+        simulated=_simulated(comparison),
+        common=tuple(f"all pairs: {text}" for text in (*name, *alike)),
+        alone=tuple(_alone(comparison)),
+        pairs=tuple(
+            PairWords(
+                title,
+                tuple(fact for fact in own if fact not in alike),
+                tuple(_rows(pair, comparison)),
+                _is_simulated(pair) and not all(map(_is_simulated, comparison.pairs)),
+            )
+            for title, own, pair in zip(titles.each, facts, comparison.pairs, strict=True)
+        ),
+        first=tuple(first),
+        others=tuple(info for info in comparison.metrics if info.key not in keys),
+        methods=tuple(_methods(comparison)),
+        limits=tuple(_limits(comparison, titles)),
+        refused=tuple(_refused(comparison)),
+        doubts=tuple(_doubts(comparison, titles)),
+    )
 
 
 def heading(comparison: Comparison) -> str:
@@ -47,89 +156,114 @@ def shown(comparison: Comparison) -> list[MetricInfo]:
     if len(comparison.pairs) <= 1 or len(comparison.metrics) <= FEW:
         return list(comparison.metrics)
     gated = {gate.gate.partition(">")[0].partition("<")[0].strip() for gate in comparison.gates}
-    return [info for info in comparison.metrics if info.key in HEADLINE or info.key in gated]
+    return [info for info in comparison.metrics if info.key in (*HEADLINE, *WHERE_THERE, *gated)]
 
 
-def change(effect: Effect) -> str:
-    """``1.193 [1.150, 1.238]`` of a ratio, ``+0.021 [+0.010, +0.032]`` of a difference, ``n/a``."""
-    if effect.value is None:
-        return "n/a"
-    if effect.kind == "difference":
-        return _bounded(effect, lambda value: f"{'+' if value > 0 else ''}{number(value)}")
-    places = _places(effect)
-    return _bounded(effect, lambda value: number(value, places) if value < 1000 else number(value))
+def pair_titles(comparison: Comparison) -> Labels:
+    """What each pair is called."""
+    return labels([couple(pair.a.name, pair.b.name, pair.differs) for pair in comparison.pairs])
 
 
-def _places(effect: Effect) -> int:
-    """As many decimals as the width of a ratio's interval deserves, and enough to tell a bound beside 1 from 1."""
-    if effect.low is None or effect.high is None:
-        return 3
-    places = 3 if effect.high - effect.low >= 0.004 else 4
-    beside = [bound for bound in (effect.low, effect.high) if bound != 1]
-    return next((more for more in range(places, 9) if all(round(bound, more) != 1 for bound in beside)), 9)
+def counts(comparison: Comparison) -> str:
+    """``2 pairs, 24 comparisons: 3 better, 1 worse, 20 cannot tell; 4 more without an interval``."""
+    effects = [effect for pair in comparison.pairs for effect in pair.effects if effect.value is not None]
+    judged = [effect.verdict for effect in effects if effect.low is not None]
+    parts = ", ".join(f"{judged.count(key)} {words}" for key, words in VERDICTS.items() if key in judged)
+    pairs = _number(len(comparison.pairs), "pair")
+    without = len(effects) - len(judged)
+    if not judged:
+        return f"{pairs}, no comparison with an interval" + (f" ({without} without)" if without else "")
+    return f"{pairs}, {_number(len(judged), 'comparison')}: {parts}" + (
+        f"; {without} more without an interval" if without else ""
+    )
 
 
-def _bounded(effect: Effect, write: Callable[[float], str]) -> str:
-    if effect.value is None:
-        return "n/a"
-    if effect.low is None or effect.high is None:
-        return write(effect.value)
-    return f"{write(effect.value)} [{write(effect.low)}, {write(effect.high)}]"
+def how_to_allow(kinds: Iterable[str]) -> str | None:
+    """The option that compares all the same; None where nothing does."""
+    allowed = [kind for kind in ALLOW if kind in kinds]
+    return f"--allow {','.join(allowed)}" if allowed else None
 
 
-def verdict(effect: Effect, comparison: Comparison) -> str:
-    """``worse (+19.3 %)``, ``cannot tell``, ``equivalent (within 2 %)``."""
-    words = VERDICTS[effect.verdict]
-    if effect.verdict == "equivalent":
-        return f"{words} (within {comparison.at_least * 100:g} %)"
-    if effect.verdict == "cannot_tell" or effect.value is None:
-        return words
-    return f"{words} ({by_how_much(effect)})"
+def _sides(comparison: Comparison) -> list[tuple[str, Campaign]]:
+    if comparison.a == comparison.b:
+        return [("A and B", comparison.a)]
+    return [("A", comparison.a), ("B", comparison.b)]
 
 
-def by_how_much(effect: Effect) -> str:
-    """``+19.3 %``, ``×12.4`` of a large ratio, ``+2.1 points`` of shares."""
-    value = effect.value or 0.0
-    if effect.kind == "difference":
-        return f"{value * 100:+.1f} points" if abs(value) <= 1 else f"{value:+.3g}"
-    return f"{(value - 1) * 100:+.1f} %" if 1 / 3 < value < 3 else f"×{value:.3g}"
+def _terms(comparison: Comparison) -> str:
+    if not comparison.at_least:
+        return "smallest effect that matters: none given, so nothing is called equivalent (--at-least 2%)"
+    share = comparison.at_least
+    return (
+        f"smallest effect that matters: {share * 100:g} %; an interval within 1/{1 + share:g} and {1 + share:g}, of "
+        f"shares ±{share * 100:g} points, is called equivalent"
+    )
 
 
-def why(effect: Effect) -> str | None:
-    """Why there is no effect, or no interval."""
-    if effect.value is None:
-        return effect.missing or "no reason given"
-    if effect.low is None:
-        return f"no interval: {effect.no_interval or 'no reason given'}"
-    return None
+def _simulated(comparison: Comparison) -> str | None:
+    if not comparison.a.simulated and not comparison.b.simulated:
+        return None
+    if all(map(_is_simulated, comparison.pairs)):
+        return "these are not measurements."
+    return "rows marked (simulated) are not measurements."
 
 
-def title(pair: Pair) -> str:
-    """What the names of both rows have in common, then what not: ``llama_cpp/M/c8 (Q4_1 → Q8_0)``."""
-    return names(pair.a.name, pair.b.name)
+def _is_simulated(pair: Pair) -> bool:
+    return pair.a.simulated or pair.b.simulated
 
 
-def names(a: str, b: str) -> str:
-    """Two names as one."""
-    one, other = a.split("/"), b.split("/")
-    common = "/".join(part for part in one if part in other)
-    only_a = "/".join(part for part in one if part not in other) or "default"
-    only_b = "/".join(part for part in other if part not in one) or "default"
-    if a == b:
-        return a
-    return f"{common} ({only_a} → {only_b})" if common else f"{a} → {b}"
-
-
-def how(pair: Pair) -> str:
-    """How the two were compared."""
+def _facts(pair: Pair) -> tuple[str, ...]:
+    differs = "; ".join(map(_difference, pair.differs))
     pairing = "in pairs of cycles" if pair.paired else f"cycles not in pairs ({pair.unpaired})"
-    return f"{pairing}; {pair.a.cycles} cycles of A, {pair.b.cycles} of B"
+    how = f"{pairing}; {_number(pair.a.cycles, 'cycle')} of A, {pair.b.cycles} of B"
+    empty = [name for name, side in (("A", pair.a), ("B", pair.b)) if not side.cycles]
+    if empty:
+        how = f"no finished run in {' and '.join(empty)}: nothing to compare"
+    return (*([f"differs in {differs}"] if differs else []), how)
 
 
-def methods(comparison: Comparison) -> list[str]:
-    """How the intervals were made, one sentence per method."""
-    used = {(e.method, e.confidence) for pair in comparison.pairs for e in pair.effects if e.method}
-    return [f"{round(confidence * 100, 3):g} %, {method}: {_METHODS[method]}" for method, confidence in sorted(used)]
+def _difference(found: Difference) -> str:
+    return f"{found.key}: {found.a} → {found.b}"
+
+
+def _rows(pair: Pair, comparison: Comparison) -> Iterable[RowWords]:
+    if not pair.a.cycles or not pair.b.cycles:
+        return
+    for info in comparison.metrics:
+        effect = pair.effect(info.key)
+        if effect is not None and (effect.a.value, effect.b.value) != (None, None):
+            yield _row(info, effect)
+
+
+def _row(info: MetricInfo, effect: Effect) -> RowWords:
+    return RowWords(
+        info=info,
+        a=figure(effect.a),
+        b=figure(effect.b),
+        change=marked(effect),
+        n=str(effect.n or ""),
+        kind=effect.verdict,
+        verdict=verdict(effect),
+        why=why(effect),
+    )
+
+
+def _alone(comparison: Comparison) -> Iterable[str]:
+    for side, names, matched in (
+        ("A", comparison.unmatched_a, [pair.a.name for pair in comparison.pairs]),
+        ("B", comparison.unmatched_b, [pair.b.name for pair in comparison.pairs]),
+    ):
+        if names:
+            yield f"only in {side}, not compared: {listed(left_over(names, matched), 8)}"
+
+
+def _methods(comparison: Comparison) -> Iterable[str]:
+    """What the figures are taken over, and how the intervals were made."""
+    yield from percentiles_in_words(comparison.metrics)
+    used = sorted({(e.method, e.confidence) for pair in comparison.pairs for e in pair.effects if e.method})
+    yield from (f"{round(confidence * 100, 3):g} %, {method}: {_METHODS[method]}" for method, confidence in used)
+    if comparison.together and comparison.intervals > 1:
+        yield f"intervals are wide enough for all {comparison.intervals} to hold at once with 95 % (Bonferroni)"
 
 
 _METHODS = {
@@ -140,62 +274,49 @@ _METHODS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SharedDoubt:
-    """A doubt with the side it is about and the pairs; no pairs: the comparison as a whole."""
-
-    doubt: Doubt
-    side: str
-    pairs: tuple[str, ...]
+def _limits(comparison: Comparison, titles: Labels) -> Iterable[LimitWords]:
+    names = {(pair.a.name, pair.b.name): title for pair, title in zip(comparison.pairs, titles.each, strict=True)}
+    for gate in comparison.gates:
+        yield LimitWords(gate, names[gate.a, gate.b] if len(names) > 1 else "")
 
 
-def shared_doubts(comparison: Comparison) -> list[SharedDoubt]:
-    """Doubts about the comparison, then those of pairs; pairs with the very same doubt share one."""
-    pairs: dict[SideDoubt, list[str]] = {}
-    for pair in comparison.pairs:
-        for doubt in pair.doubts:
-            pairs.setdefault(doubt, []).append(title(pair))
-    whole = [SharedDoubt(one.doubt, SIDES[one.side], ()) for one in comparison.doubts]
-    return whole + [SharedDoubt(one.doubt, SIDES[one.side], tuple(names)) for one, names in pairs.items()]
+def _refused(comparison: Comparison) -> Iterable[RefusedWords]:
+    """Pairs refused for the same reasons are told of together."""
+    found: dict[tuple[Reason, ...], list[str]] = {}
+    titles = labels([couple(one.a.name, one.b.name) for one in comparison.refused])
+    for one, title in zip(comparison.refused, titles.each, strict=True):
+        found.setdefault(one.reasons, []).append(title)
+    for reasons, pairs in found.items():
+        kinds = {reason.kind for reason in reasons}
+        option = how_to_allow(kinds) if all(reason.can_allow for reason in reasons) else None
+        name = f"{titles.common}: " if titles.common else ""
+        yield RefusedWords(name + listed(pairs, 8), tuple(reason.message for reason in reasons), option)
 
 
-def about(shared: SharedDoubt, total: int, show: int = 2) -> str:
-    """Which side and which pairs a doubt is about, in few words."""
-    if not shared.pairs or total == 1:
-        return shared.side
-    if len(shared.pairs) == total:
-        return f"{shared.side}, all {total} pairs"
-    rest = len(shared.pairs) - show
-    return f"{shared.side}: " + ", ".join(shared.pairs[:show]) + (f" and {rest} more" if rest > 0 else "")
+def _doubts(comparison: Comparison, titles: Labels) -> list[Doubted]:
+    """Doubts about the comparison, then those of pairs; the very same doubt is told once, with sides and pairs."""
+    found: dict[Doubt, dict[str, list[str]]] = {}
+    for pair, title in zip(comparison.pairs, titles.each, strict=True):
+        for one in pair.doubts:
+            for side in ("A", "B") if one.side == "both" else (one.side.upper(),):
+                found.setdefault(one.doubt, {}).setdefault(side, []).append(title)
+    total = len(comparison.pairs)
+    whole = [(one.doubt, "" if one.side == "both" else one.side.upper()) for one in comparison.doubts]
+    return together([*whole, *((doubt, _where(sides, total)) for doubt, sides in found.items())])
 
 
-def counts(comparison: Comparison) -> str:
-    """``2 pairs, 24 comparisons: 3 better, 1 worse, 20 cannot tell``."""
-    tally: dict[str, int] = {}
-    for pair in comparison.pairs:
-        for effect in pair.effects:
-            if effect.value is not None:
-                tally[effect.verdict] = tally.get(effect.verdict, 0) + 1
-    parts = ", ".join(f"{tally[key]} {words}" for key, words in VERDICTS.items() if key in tally)
-    pairs = "1 pair" if len(comparison.pairs) == 1 else f"{len(comparison.pairs)} pairs"
-    return f"{pairs}, {sum(tally.values())} comparisons" + (f": {parts}" if parts else "")
+def _where(sides: dict[str, list[str]], total: int) -> str:
+    """``A and B, all 8 pairs``; ``A: c1; B: c1, c4 and 3 more``."""
+    if len(sides) == 2 and sides["A"] == sides["B"]:
+        sides = {"A and B": sides["A"]}
+    return "; ".join(f"{side}{_pairs(titles, total)}" for side, titles in sides.items())
 
 
-def unmatched(comparison: Comparison) -> list[str]:
-    """Rows that nothing was found for, one sentence per side."""
-    return [
-        f"only in {side}: {_listed(names)}"
-        for side, names in (("A", comparison.unmatched_a), ("B", comparison.unmatched_b))
-        if names
-    ]
+def _pairs(titles: Sequence[str], total: int) -> str:
+    if total == 1:
+        return ""
+    return f", all {total} pairs" if len(titles) == total else f": {listed(titles, 3)}"
 
 
-def how_to_allow(kinds: Iterable[str]) -> str | None:
-    """The option that compares all the same; None where nothing does."""
-    allowed = [kind for kind in ALLOW if kind in kinds]
-    return f"--allow {','.join(allowed)}" if allowed else None
-
-
-def _listed(names: Sequence[str], most: int = 8) -> str:
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

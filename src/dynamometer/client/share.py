@@ -1,0 +1,138 @@
+"""One process's share of a load, from its first connection to its exchanges with monotonic stamps."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TypeVar
+
+from dynamometer.client.clock import Arrivals, Converter
+from dynamometer.client.exchange import Exchange, Piece, Request
+from dynamometer.client.loop import Limits, Loop, RawExchange, Stop
+from dynamometer.client.stamps import Address
+from dynamometer.client.tls import secured
+from dynamometer.load.arrivals import Pace
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a process has to do, apart from the requests."""
+
+    host: str
+    address: Address
+    pace: Pace
+    stop: Stop
+    limits: Limits
+    slots: int
+    """Most requests in flight."""
+    connect: int
+    """Connections to open ahead."""
+    ready: int
+    """Requests to make before the window; those after them are made when they are needed."""
+    stamped: bool
+    """Whether to ask the kernel for stamps."""
+    tls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a process saw. Times are monotonic nanoseconds, which all processes of a host share."""
+
+    exchanges: tuple[Exchange, ...]
+    begin_ns: int
+    end_ns: int
+    lags_ns: array[int]
+    """Delay from arrival to read of each read with a good kernel stamp, in no order."""
+    clock_steps: int
+    """Wakes at which the wall clock was stepped."""
+    cpu_ns: int
+    wakes: int
+    reads: int
+    nice: int
+    connections: int
+    held: int
+    gave_up: str | None
+    was_interrupted: bool
+
+
+def run_share(
+    task: Task,
+    requests: Iterable[Request],
+    places: Iterable[int],
+    *,
+    opening: Callable[[], int],
+    on_close: Callable[[], None],
+    interrupted: Callable[[], bool],
+) -> Share:
+    """Send those of the ``requests`` that stand at ``places`` (ascending, from 0), and keep all that comes back.
+
+    For ``opening``, ``on_close`` and ``interrupted`` see ``Loop``.
+    """
+    numbered = enumerate(requests)
+    made = list(islice(numbered, task.ready))
+    loop = Loop(
+        task.address,
+        standing_at(places, chain(made, numbered)),
+        task.pace,
+        task.stop,
+        task.limits,
+        slots=task.slots,
+        connect=task.connect,
+        stamped=task.stamped,
+        tls=secured(task.host) if task.tls else None,
+        interrupted=interrupted,
+    )
+    loop.run(opening, on_close)
+    converter = Converter(loop.wakes)
+    arrivals = [converter.arrivals(raw.raw_reads(), raw.sent_ns) for raw in loop.exchanges]
+    pairs = list(zip(loop.exchanges, arrivals, strict=True))
+    return Share(
+        exchanges=tuple(_exchange(raw, times) for raw, times in pairs),
+        begin_ns=loop.begin_ns,
+        end_ns=loop.end_ns,
+        lags_ns=array("q", (lag for raw, times in pairs for lag in _lags(raw, times))),
+        clock_steps=len(frozenset[int]().union(*(times.fallback_wakes for times in arrivals))) if task.stamped else 0,
+        cpu_ns=loop.cpu_ns,
+        wakes=len(loop.wakes.before_ns),
+        reads=loop.reads,
+        nice=loop.nice,
+        connections=loop.connections,
+        held=loop.held,
+        gave_up=loop.gave_up,
+        was_interrupted=loop.was_interrupted,
+    )
+
+
+def standing_at(places: Iterable[int], numbered: Iterable[tuple[int, T]]) -> Iterator[tuple[int, T]]:
+    """Those that stand at the ascending places. A place is drawn when its turn comes, not before."""
+    numbered = iter(numbered)
+    for wanted in places:
+        for place, one in numbered:
+            if place == wanted:
+                yield place, one
+                break
+        else:
+            return
+
+
+def _exchange(raw: RawExchange, times: Arrivals) -> Exchange:
+    pieces = zip(times.arrivals_ns, raw.reads, strict=True)
+    return Exchange(
+        id=raw.request.id,
+        place=raw.place,
+        sent_ns=raw.sent_ns,
+        pieces=tuple(Piece(arrival, data) for arrival, (_, _, _, data) in pieces),
+        end=raw.end,
+        detail=raw.detail,
+        resent=raw.resent,
+        scheduled_ns=raw.scheduled_ns,
+    )
+
+
+def _lags(raw: RawExchange, times: Arrivals) -> Iterator[int]:
+    reads = zip(raw.reads, times.arrivals_ns, strict=True)
+    return (read_ns - arrival for (wake, read_ns, _, _), arrival in reads if wake not in times.fallback_wakes)
