@@ -86,6 +86,11 @@ HOST = {"fingerprint": "h", "system": "Linux", "processor": "p", "cores": 2, "me
         ),
         (
             "beyond_calibration",
+            {"calibration": calibration(covered=False, beyond=("processes",))},
+            "another number of client processes than its 1 process",
+        ),
+        (
+            "beyond_calibration",
             {"calibration": calibration(covered=False, beyond=("behind",))},
             "the client did not keep up with its 64 streams",
         ),

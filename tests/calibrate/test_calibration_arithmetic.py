@@ -191,15 +191,17 @@ def test_a_level_that_the_client_did_not_keep_up_with_covers_nothing(changes: di
         ((at(16), at(64, merged_share=0.5)), (64, 2000, "kernel"), 64, ("behind",)),
         ((at(16), at(64, merged_share=0.5)), (99, 9000, "kernel"), 16, ("streams", "events")),
         ((at(16),), (20, 9000, "user"), 16, ("streams", "events", "stamps")),
+        ((at(16), at(64, processes=2)), (32, 10, "kernel", 3), 64, ("processes",)),
+        ((at(16), at(16, processes=2)), (16, 10, "kernel", 2), 16, ()),
     ],
-    ids=["streams", "events", "same stamps first", "behind", "fewest", "all"],
+    ids=["streams", "events", "same stamps first", "behind", "fewest", "all", "processes", "as many processes"],
 )
 def test_a_run_beyond_all_levels_is_told_in_what(
-    levels: tuple[CalibrationLevel, ...], run: tuple[int, float, str], cited: int, beyond: tuple[str, ...]
+    levels: tuple[CalibrationLevel, ...], run: tuple[Any, ...], cited: int, beyond: tuple[str, ...]
 ) -> None:
     found = calibration(*levels).cite(*run)
     assert found is not None
-    assert (found.streams, found.covered, found.beyond) == (cited, False, beyond)
+    assert (found.streams, found.covered, found.beyond) == (cited, not beyond, beyond)
 
 
 def test_a_level_from_fewer_events_never_displaces_a_fuller_one() -> None:

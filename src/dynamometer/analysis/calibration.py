@@ -83,6 +83,7 @@ def level(
         at=asked.at,
         load_1m=asked.load_1m,
         clock=clock,
+        processes=health.processes,
         requests=sums.requests,
         short_requests=sums.short,
         quick=asked.quick,

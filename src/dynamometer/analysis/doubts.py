@@ -254,6 +254,9 @@ def _harder(ref: CalibrationRef, reason: Beyond) -> tuple[str, str]:
             return "stamps from user space, and it knows only the kernel's", "dyno calibrate --user-stamps"
         case "stamps":
             return "stamps from the kernel, and it knows only those from user space", "dyno calibrate"
+        case "processes":
+            word = "process" if ref.processes == 1 else "processes"
+            return f"another number of client processes than its {ref.processes} {word}", "dyno calibrate --processes"
         case "behind":
             return f"the client did not keep up with its {ref.streams} streams", "dyno calibrate on a quiet machine"
 

@@ -258,6 +258,7 @@ def _calibration(ref: CalibrationRef | None) -> str:
     return (
         f"{ref.id}{', quick' if ref.quick else ''}, {ref.at}: error of TTFT {ttft}, of ITL {itl} "
         f"at {ref.streams} streams, {ref.events_s:.0f} events/s, {ref.clock} stamps"
+        + (f", {ref.processes} client processes" if ref.processes > 1 else "")
     )
 
 

@@ -70,6 +70,13 @@ def _streams(_context: click.Context, _option: click.Parameter, text: str) -> tu
     is_flag=True,
     help=f"Some 10 seconds in all: {QUICK_TOKENS} events per request, no p99 for few streams.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Client processes that share each level, as execution.client_processes.",
+)
 @click.option("--user-stamps", is_flag=True, help="Stamp in user space even where the kernel would.")
 @click.option("--replace", is_flag=True, help="Keep what is measured now also in place of levels from more events.")
 @click.option("--no-save", is_flag=True, help="Do not keep the result.")
@@ -80,6 +87,7 @@ def command(
     tokens: int | None,
     rounds: int | None,
     quick: bool,
+    processes: int,
     user_stamps: bool,
     replace: bool,
     no_save: bool,
@@ -105,6 +113,7 @@ def command(
         values=QUICK_VALUES if quick else NEEDED_FOR_P99,
         quick=quick,
         kernel_stamps=not user_stamps,
+        processes=processes,
     )
     host, state = host_facts(), default_state()
     if not no_save:
@@ -220,12 +229,7 @@ def _document(
 
 def _fuller(levels: Sequence[CalibrationLevel], calibration: Calibration) -> list[CalibrationLevel]:
     """Levels of the calibration that stay in place of those measured now."""
-    return [
-        kept
-        for level in levels
-        for kept in calibration.levels
-        if (kept.streams, kept.rate, kept.clock) == (level.streams, level.rate, level.clock) and kept != level
-    ]
+    return [kept for level in levels for kept in calibration.levels if kept.load == level.load and kept != level]
 
 
 def _file(calibration: Calibration) -> str:

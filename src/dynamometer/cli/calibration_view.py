@@ -61,6 +61,8 @@ def remarks(levels: Sequence[CalibrationLevel]) -> Iterator[str]:
             yield f"{streams_of(level.streams)}: {remark}"
     if user := [level for level in levels if level.clock == "user"]:
         yield f"{named(user)}: stamps are from user space"
+    if shared := [level for level in levels if level.processes > 1]:
+        yield f"{named(shared)}: shared by {max(level.processes for level in shared)} client processes"
     if few := [level for level in levels if _too_few(level)]:
         yield f"{named(few)}: fewer than {NEEDED_FOR_P99} values, so no p99; the largest stands for it"
 
@@ -89,13 +91,13 @@ def in_words(calibration: Calibration) -> str:
         return f"{calibration.id}: no level without errors"
     of_load = {key: list(levels) for key, levels in groupby(sorted(useful, key=_load), _load)}
     return f"{calibration.id} of {max(level.at for level in useful)}: " + "; ".join(
-        f"{rate:g} events/s per stream, {clock} stamps: {_levels_in_words(levels)}"
-        for (clock, rate), levels in of_load.items()
+        f"{rate:g} events/s per stream, {clock} stamps{_sharing(processes)}: {_levels_in_words(levels)}"
+        for (clock, rate, processes), levels in of_load.items()
     )
 
 
-def _load(level: CalibrationLevel) -> tuple[str, float]:
-    return level.clock, level.rate
+def _load(level: CalibrationLevel) -> tuple[str, float, int]:
+    return level.clock, level.rate, level.processes
 
 
 def _levels_in_words(levels: Sequence[CalibrationLevel]) -> str:
@@ -112,6 +114,10 @@ def _levels_in_words(levels: Sequence[CalibrationLevel]) -> str:
     if behind := [level for level in levels if not level.holds]:
         parts.append(f"client did not keep up: {_numbers(behind)}")
     return ", ".join(parts)
+
+
+def _sharing(processes: int) -> str:
+    return f", {processes} client processes" if processes > 1 else ""
 
 
 def _too_few(level: CalibrationLevel) -> bool:

@@ -12,6 +12,13 @@ class MalformedError(Exception):
 EVENT_END, LINE_END, CHUNK_END = b"\n\n", b"}\n", b"\r\n"
 
 
+def is_one_event(buffer: bytearray, size: int) -> bool:
+    """Whether the first ``size`` bytes end with the first event of a stream in them, or with its chunk: the usual case,
+    told without a copy."""
+    end = buffer.find(EVENT_END, 0, size) + len(EVENT_END)
+    return end >= len(EVENT_END) and size - end <= len(CHUNK_END)
+
+
 def event_sizes(data: bytes) -> list[int]:
     """Sizes of the events in ``data``, each with the chunk it is sent in: of an event stream, or of JSON lines.
 

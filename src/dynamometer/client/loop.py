@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from dynamometer.client.clock import RawRead, Wakes
 from dynamometer.client.exchange import End, Request
-from dynamometer.client.framing import Framing, MalformedError, event_sizes
+from dynamometer.client.framing import Framing, MalformedError, event_sizes, is_one_event
 from dynamometer.client.stamps import ANCILLARY_BYTES, Address, open_socket
 from dynamometer.client.timer import Timer
 from dynamometer.client.tls import Tls, TlsError
@@ -154,7 +154,7 @@ class Loop:
         self._epoll = select.epoll()
         self._timer = Timer()
         self._epoll.register(self._timer, _IN | select.EPOLLET)
-        self._scratch = bytearray(READ_BYTES)
+        self._waiting = bytearray(READ_BYTES)
         self._clock: tuple[list[int], list[int], list[int]] = ([], [], [])
         self._wake = -1
         self._latencies: list[int] = []
@@ -330,16 +330,19 @@ class Loop:
         """What has come, with its stamps: each event, or TLS record, by itself; empty bytes at the end of all.
 
         The stamp of a read is that of its last segment, so an event read with what follows it would seem to have
-        arrived as late as that. Without stamps there is nothing to keep apart. Raises OSError.
+        arrived as late as that. The kernel may have joined segments that wait, with the stamp of the last, but does so
+        only when the sender has forgotten the first, which takes an acknowledgement. Without stamps there is nothing to
+        keep apart. Raises OSError.
         """
         if not self._stamped:
             return [sock.recvmsg(READ_BYTES)[:2]]
-        data, ancillary, _, _ = sock.recvmsg(READ_BYTES, ANCILLARY_BYTES, socket.MSG_PEEK)
+        waiting = self._waiting
+        size, ancillary, _, _ = sock.recvmsg_into((waiting,), ANCILLARY_BYTES, socket.MSG_PEEK)
+        if tls is None and is_one_event(waiting, size):
+            return [(sock.recv(size), ancillary)]
+        data = bytes(waiting[:size])
         sizes = event_sizes(data) if tls is None else tls.record_sizes(data)
-        if len(sizes) > 1:
-            return [sock.recvmsg(size, ANCILLARY_BYTES)[:2] for size in sizes]
-        sock.recv_into(self._scratch, len(data))
-        return [(data, ancillary)]
+        return [sock.recvmsg(size, ANCILLARY_BYTES)[:2] for size in sizes] if size else [(data, ancillary)]
 
     def _decrypted(self, slot: _Slot, tls: Tls, data: bytes) -> bytes:
         """The text of what came; nothing when it holds none, or when the connection is of no more use."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from itertools import count
 
 from dynamometer.client.exchange import Exchange, Request, Traffic
 from dynamometer.client.loop import Limits, Stop
-from dynamometer.client.processes import run_shares
 from dynamometer.client.share import Share, Task, run_share
 from dynamometer.client.stamps import KernelStamps, make_room, resolve
 from dynamometer.domain.record import ClientHealth, Window
@@ -82,7 +82,9 @@ def measure(
     number = min(processes, slots, len(task.pace.begins_ns))
     try:
         if number > 1:
-            shares = run_shares(number, task, requests, on_open, on_close, interrupted)
+            # Imported when it is needed: its 8 ms would be part of the start of every worker.
+            several = import_module("dynamometer.client.processes")
+            shares: list[Share] = several.run_shares(number, task, requests, on_open, on_close, interrupted)
         else:
             shares = [_here(task, requests, on_open, on_close, interrupted)]
     finally:

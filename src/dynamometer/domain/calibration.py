@@ -13,9 +13,9 @@ from dynamometer.domain.ident import digest
 CALIBRATION_SCHEMA = 1
 
 Clock = Literal["kernel", "user"]
-Beyond = Literal["streams", "events", "stamps", "behind"]
-"""What a run was harder in than a level: requests in flight, events per second; its stamps came from elsewhere; or the
-client fell behind at the level itself, so that it covers nothing."""
+Beyond = Literal["streams", "events", "stamps", "processes", "behind"]
+"""What a run was harder in than a level: requests in flight, events per second; its stamps came from elsewhere; another
+number of client processes shared its load; or the client fell behind at the level itself, so that it covers nothing."""
 
 NEEDED_FOR_P99 = 500
 """Values that a 99th percentile needs, as in the metrics of runs."""
@@ -58,6 +58,8 @@ class CalibrationLevel(Value):
     """Load average of the machine right before."""
     clock: Clock
     """Where arrival stamps came from."""
+    processes: Annotated[int, Field(ge=1)] = 1
+    """Client processes that shared the load."""
     requests: Annotated[int, Field(ge=0)]
     """Requests sent, without the short ones."""
     short_requests: Annotated[int, Field(ge=0)] = 0
@@ -101,6 +103,11 @@ class CalibrationLevel(Value):
         return self.bad == 0 and self.ttft_error_ms.max is not None
 
     @property
+    def load(self) -> tuple[int, float, Clock, int]:
+        """What was asked of the client: of levels with the same, one is kept."""
+        return self.streams, self.rate, self.clock, self.processes
+
+    @property
     def asked_events(self) -> int:
         """Events it was to be measured from."""
         return self.requests * self.tokens + self.short_requests
@@ -109,12 +116,13 @@ class CalibrationLevel(Value):
         """Whether it is to stay when ``other`` was measured after it: it is good, and from more events."""
         return self.useful and self.asked_events > other.asked_events
 
-    def beyond(self, streams: int, events_s: float, clock: str) -> tuple[Beyond, ...]:
+    def beyond(self, streams: int, events_s: float, clock: str, processes: int) -> tuple[Beyond, ...]:
         """What such a run was harder in than this level. Nothing: it is covered."""
         found: dict[Beyond, bool] = {
             "streams": streams > self.streams,
             "events": events_s > (self.events_s or 0) * 1.05,
             "stamps": clock != self.clock,
+            "processes": processes != self.processes,
             "behind": not self.holds,
         }
         return tuple(reason for reason, true in found.items() if true)
@@ -133,6 +141,8 @@ class CalibrationRef(Value):
     """Events per second of the level."""
     clock: Clock
     """Arrival stamps of the level."""
+    processes: int = 1
+    """Client processes of the level."""
     quick: bool = False
     """Whether the level was measured with ``--quick``."""
     ttft_error_p99_ms: float | None
@@ -148,10 +158,11 @@ class CalibrationRef(Value):
     itl_errors: int | None = None
     """Values behind it."""
     covered: bool
-    """Whether the run was no harder than the level: no more streams, no more events per second, the same stamps."""
+    """Whether the run was no harder than the level: no more streams, no more events per second, the same stamps
+    and number of client processes."""
     beyond: tuple[Beyond, ...] = ()
-    """What it was harder in when it is not covered: ``streams``, ``events``, ``stamps``; ``behind``: the client did not
-    keep up at the level itself."""
+    """What it was harder in, or unlike, when it is not covered: ``streams``, ``events``, ``stamps``, ``processes``;
+    ``behind``: the client did not keep up at the level itself."""
 
 
 class Calibration(Value):
@@ -164,7 +175,7 @@ class Calibration(Value):
     dynamometer: str
     """Version of Dynamometer, hence of the client."""
     levels: tuple[CalibrationLevel, ...]
-    """By streams, then rate."""
+    """By streams, then rate, stamps and client processes."""
 
     @property
     def id(self) -> str:
@@ -172,24 +183,25 @@ class Calibration(Value):
         return digest(self.model_dump(mode="json"))
 
     def updated(self, levels: Iterable[CalibrationLevel], *, replace: bool = False) -> Calibration:
-        """With levels measured anew in place of those with as many streams, the same rate and the same stamps.
+        """With levels measured anew in place of those with as many streams, the same rate, the same stamps and as
+        many client processes.
 
         One that was measured from more events stays, unless ``replace``.
         """
-        kept = {_key(level): level for level in self.levels}
+        kept = {level.load: level for level in self.levels}
         for level in levels:
-            earlier = kept.get(_key(level))
+            earlier = kept.get(level.load)
             if replace or earlier is None or not earlier.outweighs(level):
-                kept[_key(level)] = level
+                kept[level.load] = level
         return self.model_copy(update={"levels": tuple(kept[key] for key in sorted(kept))})
 
-    def cite(self, streams: int, events_s: float, clock: str) -> CalibrationRef | None:
+    def cite(self, streams: int, events_s: float, clock: str, processes: int = 1) -> CalibrationRef | None:
         """The smallest level that covers such a run, else the nearest; None when no level tells anything.
 
         Nearest is one with the same stamps, of these one that the run was harder in the fewest things than, and of
         these the largest.
         """
-        useful = {level: level.beyond(streams, events_s, clock) for level in self.levels if level.useful}
+        useful = {level: level.beyond(streams, events_s, clock, processes) for level in self.levels if level.useful}
         fitting = [level for level, beyond in useful.items() if not beyond]
         nearest = max(useful, key=lambda at: (at.clock == clock, -len(useful[at]), *_size(at)), default=None)
         level = min(fitting, key=_size, default=nearest)
@@ -202,6 +214,7 @@ class Calibration(Value):
             streams=level.streams,
             events_s=level.events_s or 0.0,
             clock=level.clock,
+            processes=level.processes,
             quick=level.quick,
             ttft_error_p99_ms=ttft.p99,
             ttft_error_max_ms=ttft.max,
@@ -212,10 +225,6 @@ class Calibration(Value):
             covered=bool(fitting),
             beyond=useful[level],
         )
-
-
-def _key(level: CalibrationLevel) -> tuple[int, float, Clock]:
-    return level.streams, level.rate, level.clock
 
 
 def _size(level: CalibrationLevel) -> tuple[int, float]:

@@ -64,6 +64,8 @@ class Course:
     """Errors of TTFT and of ITL that a level is to rest on, where that does not take too long."""
     quick: bool = False
     kernel_stamps: bool = True
+    processes: int = 1
+    """Client processes that share the load."""
 
     def rounds_at(self, streams: int) -> int:
         """Requests per stream at a level."""
@@ -124,7 +126,7 @@ def cited(host: HostFacts, health: ClientHealth, window: Window, samples: Sequen
         return None
     events = sum(window.begin_ns <= at <= window.end_ns for sample in samples for at in sample.arrivals_ns)
     events_s = events / window.seconds if window.seconds > 0 else 0.0
-    return calibration.cite(most_in_flight(samples), events_s, health.clock)
+    return calibration.cite(most_in_flight(samples), events_s, health.clock, health.processes)
 
 
 def most_in_flight(samples: Iterable[Sample]) -> int:
@@ -194,9 +196,11 @@ def _traffic(course: Course, endpoint: Endpoint, phase: str, streams: int, round
     return measure(
         endpoint.host,
         endpoint.port,
-        iter(requests),
+        requests,
         slots=streams,
         stop=AfterRequests(len(requests)),
+        ready=len(requests),
+        processes=course.processes,
         limits=Limits(round((TTFT_MS / 1000 + tokens / course.rate + REQUEST_SPARE_S) * NS_PER_S)),
         kernel_stamps=course.kernel_stamps,
     )
