@@ -254,3 +254,14 @@ def test_completion_and_the_index(here: Lab, capsys: pytest.CaptureFixture[str])
     assert main(["campaign", "list"]) == 8
     assert "rebuild it: remove the file, then run dyno index" in capsys.readouterr().err
     assert main(["campaign", "run", file, "--resume", "-q"]) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize("words", [["config", "schema"], ["campaign", "list", "--json"]])
+def test_an_output_that_does_not_fit_is_no_bug(lab: Lab, words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = lab.start(*words, stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 8
+    assert "cannot write the output: No space left on device" in err
+    assert "bug" not in err

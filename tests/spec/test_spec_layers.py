@@ -8,7 +8,7 @@ from tests.spec.spec_engines import CATALOGUE, SUITES
 from dynamometer.errors import CampaignError
 from dynamometer.spec.layers import from_environment, parse_preferences
 from dynamometer.spec.parse import parse
-from dynamometer.spec.resolve import resolve
+from dynamometer.spec.resolve import merge, resolve
 
 FILE = (
     "name: n\nexecution: {thermal: {between_cycles: 5s}}\nmodels: [{name: m, path: m.gguf}]\nengines: [{name: vllm}]\n"
@@ -34,6 +34,34 @@ def test_default_under_preferences_under_file_under_environment_under_flags() ->
     assert layers["execution.timeout"] == "preferences"
     assert layers["execution.thermal.between_cycles"] == "file"
     assert "execution.parallel" not in layers
+
+
+@pytest.mark.parametrize(
+    ("under", "over", "load"),
+    [
+        ("{concurrency: 3}", "{rate: 4, max_in_flight: 9}", {"rate": 4, "max_in_flight": 9}),
+        ("{rate: 4, arrivals: poisson, max_in_flight: 9}", "{concurrency: 3}", {"concurrency": 3}),
+        ("{rate: 4, arrivals: poisson}", "{rate: 5}", {"rate": 5, "arrivals": "poisson"}),
+        ("{trace: t.csv}", "{ramp: {of: concurrency, start: 1, end: 4, over: 10s}}", None),
+    ],
+)
+def test_the_upper_layer_decides_between_shapes_of_a_load(
+    under: str, over: str, load: dict[str, object] | None
+) -> None:
+    text = f"{FILE}workload: {{requests: 5, load: {over}}}\n"
+    preferences = parse_preferences(f"workload: {{duration: 30s, load: {under}}}\n", file="prefs")
+    found = resolve(parse(text, file="c.yaml", catalogue=CATALOGUE, suites=SUITES), preferences=preferences)
+    workload = found.campaign.workload
+    assert (workload.requests, workload.duration) == (5, None)
+    assert workload.load is not None
+    given = workload.load.model_dump(exclude_none=True)
+    assert given.keys() == {"ramp"} if load is None else given == load
+    assert {key.removeprefix("workload.load.").split(".")[0] for key in found.origins if ".load." in key} == {*given}
+    assert "workload.duration" not in found.origins
+
+
+def test_options_of_engines_that_have_such_names_are_joined() -> None:
+    assert merge({"options": {"rate": 1}}, {"options": {"trace": 2}}) == {"options": {"rate": 1, "trace": 2}}
 
 
 @pytest.mark.parametrize(

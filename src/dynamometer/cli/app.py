@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -17,7 +18,7 @@ import click
 from dynamometer import __version__
 from dynamometer.cli import readers
 from dynamometer.cli.lazy import Lazy, LazyGroup
-from dynamometer.errors import EXIT_CODES, CampaignError, DynoError
+from dynamometer.errors import EXIT_CODES, CampaignError, DiskFull, DynoError
 
 LOG = logging.getLogger(__name__)
 _CLI = "dynamometer.cli"
@@ -104,11 +105,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         readers.drop_output(error.__context__)  # Click makes exit code 1 of a reader that has enough (| head)
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _say_full(error, as_json)
         with _bug_report() as path:
             LOG.exception("dyno %s", shlex.join(arguments))
         _say_bug(error, path, as_json)
         return DynoError.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _say_full(error: OSError, as_json: bool) -> int:
+    readers.drop_output(error)  # what is left of it would not fit either, and Python would complain at exit
+    full = DiskFull(f"cannot write {error.filename or 'the output'}: {error.strerror}")
+    _say(full, as_json)
+    return full.exit_code
 
 
 def _say_usage(error: click.ClickException, as_json: bool) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dynamometer.domain.campaign import Campaign
+from dynamometer.domain.experiment import SHAPES
 from dynamometer.errors import Problem
 from dynamometer.spec.check import findings
 from dynamometer.spec.dialects import Canonical, translate_layer
@@ -28,6 +29,15 @@ TITLES: dict[Layer, str] = {
 }
 ALONE_ONLY = ("execution", "energy", "io", "seed")
 """What a file with one experiment may say that counts only when it is run alone."""
+INSTEAD_OF: Mapping[str, tuple[str, ...]] = {
+    **{shape: tuple(other for other in SHAPES if other != shape) for shape in SHAPES},
+    "concurrency": ("rate", "trace", "ramp", "arrivals", "max_in_flight"),
+    "requests": ("duration",),
+    "duration": ("requests",),
+}
+"""Key -> keys beside it that a layer under the one that sets it has set in vain."""
+SECTIONS = ("", "workload", "load")
+"""Where these keys stand; in an experiment they stand at its top."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +105,22 @@ def resolve(
         problems += [_blame(found, layers, references) for found in findings(merged, file.vocabulary)]
     refuse(problems)
     campaign = Campaign.model_validate_json(json.dumps(merged), strict=True)
-    return Resolved(campaign, dict(_origins(layers)), tuple(references.notes))
+    origins = {key: origin for key, origin in _origins(layers) if _sets(merged, key)}
+    return Resolved(campaign, {dotted(key): origin for key, origin in origins.items()}, tuple(references.notes))
 
 
-def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``over`` laid over ``under``: mappings are joined, everything else replaces."""
-    joined = dict(under)
+def merge(under: Mapping[str, Any], over: Mapping[str, Any], section: str = "") -> dict[str, Any]:
+    """``over`` laid over ``under``: mappings are joined, everything else replaces.
+
+    Of keys that stand for each other, such as the shapes of a load, those under give way to the one over them.
+    ``section`` is the key of both.
+    """
+    instead = INSTEAD_OF if section in SECTIONS else {}
+    ousted = {key for key, others in instead.items() if over.get(key) is not None for key in others}
+    joined = {key: value for key, value in under.items() if key not in ousted}
     for key, value in over.items():
         below = joined.get(key)
-        joined[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        joined[key] = merge(below, value, key) if isinstance(below, dict) and isinstance(value, dict) else value
     return joined
 
 
@@ -142,12 +159,12 @@ def _sets(data: Any, path: Path) -> bool:
     return bool(path)
 
 
-def _origins(layers: list[_Settings]) -> Iterator[tuple[str, Origin]]:
+def _origins(layers: list[_Settings]) -> Iterator[tuple[Path, Origin]]:
     for layer in layers:
         for path in _leaves(layer.data):
             mark = layer.places.mark(path, at_key=True)
             file = layer.places.file if layer.layer == "file" else None
-            yield dotted(path), Origin(layer.layer, file, mark.line if mark else None)
+            yield path, Origin(layer.layer, file, mark.line if mark else None)
 
 
 def _leaves(data: Mapping[str, Any], base: Path = ()) -> Iterator[Path]:
