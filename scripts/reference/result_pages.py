@@ -23,7 +23,17 @@ from dynamometer.store import layout
 from dynamometer.store.layout import CampaignFolder
 
 TYPES = {str: "text", int: "integer", float: "number", bool: "true or false", type(None): "null"}
-THRESHOLDS = ("UNSTABLE", "CLIENT_CPU", "CLIENT_LAG", "OTHERS", "SEND_LATE_MS", "RATE_KEPT", "MERGED")
+THRESHOLDS = (
+    "UNSTABLE",
+    "CLIENT_CPU",
+    "CLIENT_LAG",
+    "OTHERS",
+    "SEND_LATE_MS",
+    "RATE_KEPT",
+    "PROMPT_OFF",
+    "TEMPLATE_TOKENS",
+    "MERGED",
+)
 
 
 def metrics_page() -> str:

@@ -31,6 +31,8 @@ RATE_KEPT = 0.99
 """Share of the asked rate below which it was not kept."""
 PROMPT_OFF = 0.25
 """Share of the asked length that prompts may be longer or shorter, by the server's count."""
+TEMPLATE_TOKENS = 48
+"""Tokens more than asked for that a chat template alone may make: reports show them, and nothing is wrong."""
 MERGED = 0.05
 """Share of events that arrived in one read with another."""
 WATCHED = ("output_tok_s", "ttft_ms", "itl_ms", "e2e_ms")
@@ -338,7 +340,7 @@ def prompt_length(row: Row) -> list[Doubt]:
     if told is None or not isinstance(asked, int):
         return []
     off = told / asked - 1
-    if abs(off) <= PROMPT_OFF:
+    if abs(off) <= PROMPT_OFF or 0 < told - asked <= TEMPLATE_TOKENS:
         return []
     message = (
         f"prompts have {told:.0f} tokens by the server's count, {abs(off):.0%} {'more' if off > 0 else 'fewer'} "
