@@ -21,8 +21,8 @@ DRIFT_CHANGE = 0.05
 CLIENT_CPU = 0.6
 """Share of one core per client process above which the client may have been the bottleneck."""
 CLIENT_LAG = 0.5
-"""Late reads, as a share of the median ITL. The kernel has stamped what waits, so lateness alone blurs nothing; but a
-client that comes to be a whole ITL late reads two events at once and loses the stamp of the first."""
+"""Late reads, as a share of the median ITL. The kernel has stamped what waits, so lateness alone blurs nothing; but it
+may join segments that wait for a whole ITL, and then the stamp of the first is lost."""
 OTHERS = 0.2
 """Cores that others keep busy, above which they may change what is measured."""
 SEND_LATE_MS = 5.0
@@ -34,7 +34,7 @@ PROMPT_OFF = 0.25
 TEMPLATE_TOKENS = 48
 """Tokens more than asked for that a chat template alone may make: reports show them, and nothing is wrong."""
 MERGED = 0.05
-"""Share of events that arrived in one read with another."""
+"""Share of events that arrived at once with another of their stream."""
 WATCHED = ("output_tok_s", "ttft_ms", "itl_ms", "e2e_ms")
 """Metrics looked at for spread and drift."""
 
@@ -199,7 +199,7 @@ def client_late(row: Row) -> list[Doubt]:
         return []
     share, lag, itl = max(lags)
     message = f"the client read up to {lag:.3g} ms late (p99), {share:.0%} of the median ITL of {itl:.3g} ms"
-    hint = "a whole ITL late, events merge and their stamps are lost; lower the concurrency, or free a core"
+    hint = "a whole ITL late, events may merge and lose their stamps; lower the concurrency, or free a core"
     return [Doubt(code="client_late", message=message, hint=hint, metric="itl_ms")]
 
 
@@ -210,7 +210,7 @@ def merged_events(row: Row) -> list[Doubt]:
     if not events or merged / events <= MERGED:
         return []
     message = (
-        f"{merged / events:.0%} of {events} events arrived in one read with another: gaps between them are unknown"
+        f"{merged / events:.0%} of {events} events arrived at once with another: gaps between them are unknown"
     )
     hint = "the engine sends in bursts, or the client was late; read ITL with care, throughput is not touched"
     return [Doubt(code="merged_events", message=message, hint=hint, metric="itl_ms")]

@@ -22,7 +22,7 @@ class Observed:
     events: int
     """Events with tokens, of whole answers."""
     merged: int
-    """Of these events, arrived in one read with another."""
+    """Of these events, arrived at once with another of their stream."""
     short: int
     """Whole answers with fewer tokens than asked although the end of text was to be ignored."""
     mismatched: int

@@ -73,7 +73,7 @@ class CalibrationLevel(Value):
     itl_error_ms: Spread
     """Time between two events against that between their true send times, per event."""
     merged_share: float | None
-    """Share of events that arrived in one read with another."""
+    """Share of events that arrived at once with another of their stream."""
     cpu_s_per_1000: float | None
     """CPU time of the client per 1,000 events."""
     events_s: float | None
