@@ -63,6 +63,7 @@ def task(pace: Pace, slots: int, connect: int = 0) -> Task:
         ready=1,
         stamped=False,
         tls=False,
+        hangs_up=False,
     )
 
 

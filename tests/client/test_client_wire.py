@@ -255,6 +255,18 @@ def test_a_server_that_breaks_its_promise_to_keep_connections_is_believed_once()
     assert [sample.error for sample in samples] == [None] * 6
     assert [sample.resent for sample in samples] == [False, True, False, False, False, False]
     assert traffic.connections == 6
+    assert traffic.hangs_up
+
+
+def test_a_server_known_to_break_its_promise_is_not_believed_again() -> None:
+    def behave(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.sendall(WHOLE)
+
+    with server(behave) as endpoint:
+        traffic, samples = send(endpoint, AfterRequests(3), streaming=False, hangs_up=True)
+    assert [(sample.error, sample.resent) for sample in samples] == [(None, False)] * 3
+    assert traffic.connections == 3
 
 
 def test_connection_close_is_followed_by_a_new_connection() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import Any
 
 import pytest
+from tests.client.test_client_wire import read_request, server
 
 from dynamometer.domain.experiment import Experiment, Lengths, Load, Ramp, Warmup, Weights, Workload
 from dynamometer.domain.step import Step
@@ -89,6 +91,20 @@ def test_several_processes_send_what_one_sends() -> None:
     assert ids[0] == ids[1]
     assert lengths[0] == lengths[1]
     assert all(sample.error is None for sample in shared.samples)
+
+
+def test_what_the_warmup_learns_of_connections_spares_the_window() -> None:
+    answer = b'data: {"choices": [{"delta": {"content": "x"}, "finish_reason": "length"}]}\n\ndata: [DONE]\n\n'
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {len(answer)}\r\n\r\n".encode()
+
+    def behave(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.sendall(head + answer)  # and closes, although HTTP/1.1 keeps connections unless told otherwise
+
+    with server(behave) as endpoint:
+        result = driven(endpoint, step(warmup=Warmup(until="fixed", max_requests=2)))
+    assert all(sample.error is None for sample in result.samples)
+    assert [sample.id for sample in result.samples if sample.resent] == ["abc-c1-a1-warmup-1"]
 
 
 def test_an_interruption_ends_the_window_and_says_how_far_it_was() -> None:

@@ -209,9 +209,7 @@ def merged_events(row: Row) -> list[Doubt]:
     merged = sum(run.metrics.observed.merged for run in row.runs)
     if not events or merged / events <= MERGED:
         return []
-    message = (
-        f"{merged / events:.0%} of {events} events arrived at once with another: gaps between them are unknown"
-    )
+    message = f"{merged / events:.0%} of {events} events arrived at once with another: gaps between them are unknown"
     hint = "the engine sends in bursts, or the client was late; read ITL with care, throughput is not touched"
     return [Doubt(code="merged_events", message=message, hint=hint, metric="itl_ms")]
 

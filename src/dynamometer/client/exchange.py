@@ -69,3 +69,5 @@ class Traffic:
     """Why sending ended before the load was through; None when it was not cut short."""
     was_interrupted: bool = False
     """The window was ended before its time, as asked."""
+    hangs_up: bool = False
+    """The server closes connections that it promised to keep, so that none is used twice."""

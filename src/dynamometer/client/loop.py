@@ -134,6 +134,7 @@ class Loop:
         stamped: bool,
         tls: Callable[[], Tls] | None,
         interrupted: Callable[[], bool],
+        hangs_up: bool,
     ) -> None:
         self._family, self._address = address
         self._requests = requests
@@ -160,7 +161,6 @@ class Loop:
         self._latencies: list[int] = []
         self._more = True
         self._in_flight = 0
-        self._hangs_up = False  # the server closes connections that it promised to keep: a new one for each request
         self._reached_ns = 0
         self._due_ns = 0
         self._on_close: Callable[[], None] | None = None
@@ -173,6 +173,7 @@ class Loop:
         self.cpu_ns = 0
         self.gave_up: str | None = None
         self.was_interrupted = False
+        self.hangs_up = hangs_up  # the server closes connections that it promised to keep: a new one for each request
         self.nice = 0
         self.held = 0
 
@@ -474,7 +475,7 @@ class Loop:
         if exchange is None:
             return
         if slot.stale and not exchange.reads and not exchange.resent:
-            exchange.resent = self._hangs_up = True
+            exchange.resent = self.hangs_up = True
             self._begin(slot, exchange)
         elif end == "closed" and slot.framing.ends_by_close:
             self._finish(slot, "complete")
@@ -489,7 +490,7 @@ class Loop:
         exchange.end, exchange.detail, exchange.ended_ns = end, detail, now
         slot.exchange = None
         self._in_flight -= 1
-        if end != "complete" or self._hangs_up or not slot.takes_another():
+        if end != "complete" or self.hangs_up or not slot.takes_another():
             self._disconnect(slot)
         answered = end == "complete" and slot.framing.status == 200
         if answered:
@@ -538,7 +539,17 @@ class Loop:
             self.cpu_ns = time.thread_time_ns() - self._cpu_ns
             on_close()
 
+    def _was_hung_up(self, slot: _Slot) -> bool:
+        """Whether the server has closed a connection after an answer that promised to keep it."""
+        if slot.sock is None or not slot.connected or not slot.framing.complete:
+            return False
+        try:
+            return not slot.sock.recv(1, socket.MSG_PEEK)
+        except OSError:  # nothing has come: it is kept; or it was reset, which tells nothing
+            return False
+
     def _release(self) -> None:
+        self.hangs_up = self.hangs_up or any(self._was_hung_up(slot) for slot in self._slots)
         for slot in self._slots:
             self._disconnect(slot)
         self._timer.close()

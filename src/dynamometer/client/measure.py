@@ -42,6 +42,7 @@ def measure(
     interrupted: Callable[[], bool] = never,
     kernel_stamps: bool = True,
     tls: bool = False,
+    hangs_up: bool = False,
 ) -> Traffic:
     """Closed loop with ``slots`` requests in flight: the next one is sent when one ends. A ``pace`` says otherwise.
 
@@ -54,7 +55,8 @@ def measure(
     ``connect`` connections are opened ahead, all when left out, and ``ready`` requests are made. ``on_open`` is called
     when they stand, right before the first send, ``on_close`` at the window's end. ``kernel_stamps=False`` stamps in
     user space even where the kernel would. With ``tls`` the kernel's stamps are those of the encrypted segments: an
-    event's is that of the segment that completed its record.
+    event's is that of the segment that completed its record. A server that closes connections which it promised to keep
+    costs one request in flight on each a second send, until that is known, as ``hangs_up`` says beforehand.
 
     More than one of ``processes`` share the slots, never more than there are slots; their windows are one. Requests
     then must pickle, and be the same at each iteration: each process makes them anew. A closed loop gives each request
@@ -78,6 +80,7 @@ def measure(
         ready=ready,
         stamped=stamps is not None and stamps.available,
         tls=tls,
+        hangs_up=hangs_up,
     )
     number = min(processes, slots, len(task.pace.begins_ns))
     try:
@@ -121,6 +124,7 @@ def _traffic(shares: Sequence[Share], *, stamped: bool, open_loop: bool) -> Traf
         connections=sum(share.connections for share in shares),
         gave_up=next((share.gave_up for share in shares if share.gave_up is not None), None),
         was_interrupted=any(share.was_interrupted for share in shares),
+        hangs_up=any(share.hangs_up for share in shares),
     )
 
 

@@ -36,6 +36,8 @@ class Task:
     stamped: bool
     """Whether to ask the kernel for stamps."""
     tls: bool
+    hangs_up: bool
+    """Whether the server is known to close connections that it promised to keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Share:
     held: int
     gave_up: str | None
     was_interrupted: bool
+    hangs_up: bool
 
 
 def run_share(
@@ -85,6 +88,7 @@ def run_share(
         stamped=task.stamped,
         tls=secured(task.host) if task.tls else None,
         interrupted=interrupted,
+        hangs_up=task.hangs_up,
     )
     loop.run(opening, on_close)
     converter = Converter(loop.wakes)
@@ -104,6 +108,7 @@ def run_share(
         held=loop.held,
         gave_up=loop.gave_up,
         was_interrupted=loop.was_interrupted,
+        hangs_up=loop.hangs_up,
     )
 
 

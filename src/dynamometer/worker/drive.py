@@ -154,6 +154,7 @@ class _Course:
             raise CampaignError([Problem(message, file=name)], hint)
         self._limits = limits
         self._interrupted = interrupted
+        self._hangs_up = False
 
     def pace(self) -> Pace:
         """When the window's requests begin."""
@@ -189,7 +190,9 @@ class _Course:
             on_close=on_close,
             interrupted=self._interrupted,
             tls=self._endpoint.tls,
+            hangs_up=self._hangs_up,
         )
+        self._hangs_up = traffic.hangs_up
         places = (exchange.place for exchange in traffic.exchanges)
         prompts = standing_at(places, enumerate(islice(self.prompts(phase), first, None)))
         samples = (
