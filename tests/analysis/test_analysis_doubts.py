@@ -86,8 +86,8 @@ HOST = {"fingerprint": "h", "system": "Linux", "processor": "p", "cores": 2, "me
         ),
         (
             "beyond_calibration",
-            {"calibration": calibration(covered=False, beyond=("processes",))},
-            "another number of client processes than its 1 process",
+            {"calibration": calibration(covered=False, beyond=("processes",)), "client": client(processes=2)},
+            "2 client processes, not its 1",
         ),
         (
             "beyond_calibration",
@@ -131,8 +131,25 @@ def test_two_cycles_are_too_few() -> None:
 
 def test_few_requests_leave_percentiles_out_and_say_so() -> None:
     doubt = the("few_samples", row([[sample(10, 20)] * 24] * 3))
-    assert "24 requests" in doubt.message
-    assert "ttft_p99_ms" in doubt.message
+    assert doubt.message == (
+        "too few values in a run for ttft_p95_ms, e2e_p95_ms (24 of 100 requests); ttft_p99_ms (24 of 500 requests); "
+        "itl_p99_ms (24 of 500 intervals)"
+    )
+
+
+def test_the_throughput_of_random_arrivals_is_not_unstable() -> None:
+    poisson = experiment(load=Load(rate=5, arrivals="poisson"), max_output_tokens=2)
+    jumping = [good()[:200], good()[:400], good()]
+    assert "output_tok_s" in {doubt.metric for doubt in doubts_of(row(jumping))}
+    assert "output_tok_s" not in {doubt.metric for doubt in doubts_of(row(jumping, poisson))}
+
+
+def test_errors_of_some_runs_say_that_others_are_not_counted() -> None:
+    bad = [*good(), sample(10, error="timeout")]
+    whole = row([bad, bad, bad], errors={"timeout": 1})
+    assert "not counted" not in the("errors", whole).message
+    partial = replace(whole, cycles_planned=5)
+    assert the("errors", partial).message.endswith("; 2 cycles without a record not counted")
 
 
 def test_a_metric_that_jumps_is_unstable() -> None:
@@ -175,7 +192,7 @@ def test_errors_short_answers_caches_and_merged_events_are_counted() -> None:
     ]
     one = row([samples] * 3, errors={"timeout": 1})
     assert "3 of 12 requests went wrong (25.0%: 3 timeout)" in the("errors", one).message
-    assert "3 of 12 answers have fewer than the 2 tokens" in the("short_output", one).message
+    assert "3 of 9 answers have fewer than the 2 tokens" in the("short_output", one).message
     assert "120 prompt tokens in 3 of 12 requests" in the("cached_prompts", one).message
     assert "20% of 15 events" in the("merged_events", one).message
 
@@ -206,9 +223,12 @@ def sending(**changes: Any) -> dict[str, Any]:
 def test_late_sends_are_told_with_the_asked_and_the_sent_rate() -> None:
     of = experiment(load=Load(rate=200), max_output_tokens=2)
     assert "late_sends" not in codes(row([good()] * 3, of, **sending()))
-    late = the("late_sends", row([good()] * 3, of, **sending(sent_per_s=161.0, send_lateness_p99_ms=800.0)))
+    slow = sending(sent_per_s=161.0, send_lateness_p99_ms=800.0, send_lateness_max_ms=950.0)
+    late = the("late_sends", row([good()] * 3, of, **slow, requests=600))
     assert "asked 200 requests/s, sent 161, p99 800 ms after its time" in late.message
-    by_chance = sending(asked_per_s=230.0, sent_per_s=161.0, send_lateness_p99_ms=1234.0)
+    few = the("late_sends", row([good()] * 3, of, **slow, requests=48))
+    assert "asked 200 requests/s, sent 161, up to 950 ms after its time" in few.message
+    by_chance = {"requests": 600, **sending(asked_per_s=230.0, sent_per_s=161.0, send_lateness_p99_ms=1234.0)}
     drawn = the("late_sends", row([good()] * 3, of, **by_chance))
     assert "asked 200 requests/s (by chance 230 in this cycle), sent 161, p99 1234 ms after its time" in drawn.message
     traced = experiment(load=Load(trace="monday.csv"), max_output_tokens=2)

@@ -94,6 +94,11 @@ def test_unknown_token_counts_are_missing_rather_than_too_low() -> None:
     assert "unknown for 1 of 2" in (value("itl_ms", [sample(5, 6), unknown]).missing or "")
 
 
+def test_an_answer_in_flight_at_the_end_counts_with_an_even_share_where_events_do_not_tell() -> None:
+    in_flight = sample(400, 800, 1200, 1600, usage=usage(12)).model_copy(update={"event_tokens": None})
+    assert value("output_tok_s", [in_flight], record(seconds=1.0)).value == 6
+
+
 def test_the_count_of_the_server_comes_before_that_of_the_events() -> None:
     assert value("output_tok_s", [sample(10, 20, usage=usage(7))]).value == 7
 

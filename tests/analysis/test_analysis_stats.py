@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -148,3 +149,25 @@ def test_drift_uses_the_ranks_of_scipy() -> None:
 def test_relative_mad_of_a_zero_median_is_not_a_number_we_invent() -> None:
     assert relative_mad([1.0, 2.0, 3.0]) == 0.5
     assert relative_mad([0.0, 0.0, 1.0]) is None
+
+
+@pytest.mark.parametrize("n", [5, 6, 7])
+def test_the_chance_of_an_order_is_counted_over_all_orders(n: int) -> None:
+    """Against plain counting: how many orders correlate with their order at least as much, up or down."""
+    orders = list(permutations(range(1, n + 1)))
+    strengths = [abs(oracle.spearmanr(range(n), order).statistic) for order in orders[:: max(1, len(orders) // 60)]]
+    every = sorted(abs(sum(i * r for i, r in enumerate(order, 1)) - n * (n + 1) ** 2 / 4) for order in orders)
+    for order, strength in zip(orders[:: max(1, len(orders) // 60)], strengths, strict=True):
+        found = drift([float(100 + rank) for rank in order])
+        assert found is not None
+        mine = abs(sum(i * r for i, r in enumerate(order, 1)) - n * (n + 1) ** 2 / 4)
+        assert found.p == pytest.approx(min(1.0, sum(one >= mine for one in every) / len(orders)) if mine else 1.0)
+        assert (strength > 0) == (mine > 0)
+
+
+def test_a_perfect_order_of_five_is_not_unlikely_enough_for_a_drift() -> None:
+    five, six = drift([1.0, 1.1, 1.2, 1.3, 1.4]), drift([1.0, 1.1, 1.2, 1.3, 1.4, 1.5])
+    assert five is not None
+    assert six is not None
+    assert five.p == pytest.approx(2 / 120)
+    assert six.p == pytest.approx(2 / 720)

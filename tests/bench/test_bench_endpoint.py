@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.tls_engine import certified, serving_tls
@@ -17,9 +18,11 @@ from tests.tls_engine import certified, serving_tls
 from dynamometer.analysis.advice import BENCH
 from dynamometer.cli import main
 from dynamometer.cli.bench import command
+from dynamometer.domain.step import Step
 from dynamometer.engines.fake import FakeOptions, serving
 from dynamometer.errors import PreconditionError, UsageError
 from dynamometer.worker.bench import find_model, server_of
+from dynamometer.worker.drive import Driven, drive
 
 FAST = FakeOptions(ttft_ms=5, itl_ms=1)
 SMALL = ["-n", "4", "--output-tokens", "4", "--ignore-eos", "--warmup", "1", "-q"]
@@ -132,6 +135,23 @@ def test_a_server_that_answers_nothing_whole_is_a_failure_not_a_row_of_noughts(
 def test_nobody_there_is_8(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "127.0.0.1:9", "-q"]) == 8
     assert "cannot reach http://127.0.0.1:9" in capsys.readouterr().err
+
+
+def test_nobody_there_is_8_with_a_model_named_too_and_what_was_found_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save = tmp_path / "raw.jsonl"
+    assert main(["bench", "127.0.0.1:9", "--model", "m", "-c", "1,2", *SMALL, "--save", str(save)]) == 8
+    captured = capsys.readouterr()
+    assert "error: cannot reach http://127.0.0.1:9: Connection refused\nhint: is the server running?" in captured.err
+    assert "2 runs: 2 failed" in captured.out
+    assert {json.loads(line)["error"] for line in save.read_text().splitlines()} == {"refused"}
+
+
+def test_a_server_that_takes_connections_and_answers_nothing_was_reached(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(FakeOptions(fault="no_answer")) as endpoint:
+        assert main(["bench", f"127.0.0.1:{endpoint.port}", "--model", "m", *SMALL]) == 4
+    assert "no request was answered whole" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [[], ["--model", "m"]])
@@ -318,8 +338,10 @@ def test_over_tls_from_end_to_end(
         monkeypatch.delenv("SSL_CERT_FILE", raising=False)
         assert main(["bench", url, *SMALL]) == 8
         assert f"cannot reach {url}: the certificate is not trusted: " in capsys.readouterr().err
-        assert main(["bench", url, *SMALL, "--model", "fake"]) == 4
-        assert "no request was answered whole: the certificate is not trusted: " in capsys.readouterr().err
+        assert main(["bench", url, *SMALL, "--model", "fake"]) == 8
+        said = capsys.readouterr().err
+        assert f"cannot reach {url}: the certificate is not trusted: " in said
+        assert "hint: SSL_CERT_FILE=FILE" in said
         monkeypatch.setenv("SSL_CERT_FILE", str(authority))
         assert main(["bench", url, *SMALL]) == 0
         assert "arrival stamps come from user space" not in capsys.readouterr().out
@@ -332,12 +354,89 @@ def test_a_window_cut_short_is_a_failure_that_names_its_remedy(capsys: pytest.Ca
     with serving(FakeOptions(fault="stall")) as endpoint:
         arguments = ["bench", f"127.0.0.1:{endpoint.port}", *SMALL[2:], "-n", "3", "--warmup", "0", "--timeout", "1s"]
         assert main(arguments) == 4
-    assert "--timeout" in capsys.readouterr().err
+    assert "raise --timeout if answers may take longer" in capsys.readouterr().err
+
+
+def test_a_window_cut_short_tells_what_ended_and_what_did_not(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(FakeOptions(ttft_ms=5, itl_ms=1, n_parallel=2, fault="stall", fault_after=3)) as endpoint:
+        arguments = ["bench", f"127.0.0.1:{endpoint.port}", "-c", "2", "-n", "9", *SMALL[2:], "--timeout", "2s"]
+        assert main([*arguments, "--warmup", "0"]) == 4
+    said = capsys.readouterr().err
+    assert "cut short when the 2s of --timeout were up: 3 of 5 requests sent were answered, 2 in flight" in said
+    assert re.search(r"the oldest for 1\.\d+ s; raise", said)
+
+
+def test_a_run_whose_client_dies_is_lost_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs: list[str] = []
+
+    def dying(step: Step, *others: Any, **named: Any) -> Driven:
+        runs.append(step.run_id)
+        if len(runs) == 2:
+            raise PreconditionError("a process of the client died (signal SIGKILL)", hint="is memory short?")
+        return drive(step, *others, **named)
+
+    monkeypatch.setattr("dynamometer.worker.bench.drive", dying)
+    save = tmp_path / "raw.jsonl"
+    with serving(FAST) as endpoint:
+        arguments = ["bench", f"127.0.0.1:{endpoint.port}", "-c", "1,2,3", *SMALL, "--save", str(save)]
+        assert main(arguments) == 4
+    captured = capsys.readouterr()
+    assert "1 of 3 runs gave nothing: a process of the client died (signal SIGKILL); is memory short?" in captured.err
+    assert "3 runs: 2 completed, 1 failed" in captured.out
+    saved = {json.loads(line)["id"].rpartition("-a1-")[0] for line in save.read_text().splitlines()}
+    assert saved == {runs[0], runs[2]}
+
+
+@pytest.mark.parametrize(
+    ("load", "most"), [(["-c", "1,100"], 100), (["-r", "1,50", "-d", "2s"], 100), (["-r", "1", "-n", "100"], 100)]
+)
+def test_too_few_open_files_for_the_largest_load_are_told_before_anything_is_sent(
+    load: list[str], most: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[tuple[str, str | None]] = []
+    monkeypatch.setattr("resource.getrlimit", lambda _which: (99, 99))
+    with answering(200, b"", seen) as url:
+        assert main(["bench", url, "--model", "m", *load]) == 8
+    assert f"{most} requests in flight take" in capsys.readouterr().err
+    assert seen == []
+
+
+def test_a_redirect_is_told_with_nothing_dangling_after_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(FakeOptions(fault="redirect")) as endpoint:
+        assert main(["bench", f"127.0.0.1:{endpoint.port}", *SMALL]) == 4
+    assert re.search(r"redirect to \S+, not followed$", capsys.readouterr().err, re.MULTILINE)
+
+
+def test_a_dataset_that_is_no_file_is_told_what_bench_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "127.0.0.1:9", "--model", "m", "--dataset", "hf/thing"]) == 7
+    said = capsys.readouterr().err
+    assert "no file hf/thing" in said
+    assert "datasets of Hugging Face take a campaign" in said
+
+
+def test_throughput_follows_from_the_saved_requests_and_the_windows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save = tmp_path / "raw.jsonl"
+    with serving(FAST) as endpoint:
+        arguments = ["bench", f"127.0.0.1:{endpoint.port}", "--cycles", "2", *SMALL, "--save", str(save), "--json"]
+        assert main(arguments) == 0
+    row = json.loads(capsys.readouterr().out)["experiments"][0]
+    told = next(one["per_cycle"] for one in row["estimates"] if one["metric"] == "output_tok_s")
+    requests = [json.loads(line) for line in save.read_text().splitlines()]
+    for cycle, window in enumerate(row["windows"]):
+        begin, end = window["begin_ns"], window["end_ns"]
+        arrivals = [at for one in requests for at in one["arrivals_ns"] if "-warmup-" not in one["id"]]
+        tokens = sum(begin <= at <= end for at in arrivals)
+        assert tokens == 16
+        assert told[cycle] == pytest.approx(tokens / (end - begin) * 1e9)
 
 
 def test_a_file_that_cannot_be_saved_is_said_before_anything_is_sent(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "127.0.0.1:9", "--save", "/nonexistent/x"]) == 8
-    assert "--save" in capsys.readouterr().err
+    assert "cannot write /nonexistent/x" in capsys.readouterr().err
     assert main(["bench", "127.0.0.1:9", "--timeout", "0s"]) == 2
 
 
@@ -423,7 +522,7 @@ def test_hints_name_options_of_bench_and_nothing_of_campaigns(capsys: pytest.Cap
     out = capsys.readouterr().out
     assert "add --cycles 3 or more" in out
     assert "add --warmup 8" in out
-    assert "--save FILE keeps both" in out
+    assert "--save FILE keeps both: usage and arrivals_ns" in out
     for word in ("campaign", "--resume", "workload.", "execution.", "samples.jsonl", "set cycles"):
         assert not any(word in hint for hint in hints)
         assert word not in out

@@ -95,7 +95,7 @@ def test_the_command_prints_keeps_and_doctor_says_so(say: Callable[..., Result],
     assert f"{kept.id} of " in doctor
     assert "quick" not in doctor
 
-    again = say("calibrate", "--streams", "2,3", "--rate", "200", "--quick", "--json")
+    again = say("calibrate", "--streams", "2,3", "--rate", "200", "--quick", "--replace", "--json")
     document = json.loads(again.stdout)
     assert [one["streams"] for one in document["levels"]] == [2, 3]
     assert [(one["tokens"], one["quick"]) for one in document["levels"]] == [(16, True), (16, True)]
@@ -108,19 +108,42 @@ def test_the_command_prints_keeps_and_doctor_says_so(say: Callable[..., Result],
     assert "quick: " in say("doctor").stdout
 
 
-def test_a_quick_level_leaves_a_fuller_one_and_says_so(say: Callable[..., Result]) -> None:
-    load = ("calibrate", "--streams", "2", "--rate", "500")
-    assert say(*load, "--tokens", "60", "--rounds", "2").exit_code == 0
+WELL = Spread(n=500, p50=0.01, p99=0.05, max=0.2)
+BEHIND = Spread(n=500, p50=0.01, p99=5.0, max=99.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "how"),
+    [
+        ({}, {"quick": True, "tokens": 2}, "from more events"),
+        ({"quick": True, "tokens": 2}, {"itl_error_ms": BEHIND}, "better"),
+        ({"itl_error_ms": BEHIND}, {"quick": True, "tokens": 2, "bad": 1}, "better"),
+    ],
+    ids=["fewer events", "covers no run", "went wrong"],
+)
+def test_a_level_leaves_a_better_one_and_says_so(
+    before: dict[str, Any],
+    after: dict[str, Any],
+    how: str,
+    say: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (one,) = calibrate(Course(streams=(2,), rate=500, tokens=4))
+    good = one.model_copy(update={"ttft_error_ms": WELL, "itl_error_ms": WELL, "merged_share": 0.0, "bad": 0})
+    first, second = good.model_copy(update=before), good.model_copy(update={**after, "at": "later"})
     host = host_facts().fingerprint
-    full = read_calibration(default_state(), host, __version__)
-    told = say(*load, "--quick")
-    assert "2 streams: measured before from more events, which stays; --replace keeps this one" in told.stderr
+    write_calibration(default_state(), new_calibration(host_facts()).updated([first]))
+    monkeypatch.setattr("dynamometer.cli.calibrate.calibrate", lambda _course: iter([second]))
+    told = say("calibrate", "--streams", "2")
+    assert f"2 streams: measured {how} before, which stays; --replace keeps this one" in told.stderr
     assert " kept in " not in told.stderr
-    assert read_calibration(default_state(), host, __version__) == full
-    document = json.loads(say(*load, "--quick", "--replace", "--json").stdout)
+    kept = read_calibration(default_state(), host, __version__)
+    assert kept is not None
+    assert kept.levels == (first,)
+    document = json.loads(say("calibrate", "--streams", "2", "--replace", "--json").stdout)
     now = read_calibration(default_state(), host, __version__)
     assert now is not None
-    assert (now.id, [one.quick for one in now.levels], document["stayed"]) == (document["id"], [True], [])
+    assert (now.id, now.levels, document["stayed"]) == (document["id"], (second,), [])
 
 
 def test_ctrl_c_keeps_the_levels_that_are_done(say: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,6 +195,12 @@ def test_not_kept_when_told(say: Callable[..., Result], own_home: Path) -> None:
 @pytest.mark.parametrize("words", [("--streams", "0"), ("--streams", "a"), ("--rate", "0"), ("--tokens", "1")])
 def test_wrong_words_are_refused(say: Callable[..., Result], words: tuple[str, ...]) -> None:
     assert say("calibrate", *words).exit_code == 2
+
+
+def test_the_same_streams_twice_are_refused_as_bench_does(say: Callable[..., Result]) -> None:
+    told = say("calibrate", "--streams", "4,1,4")
+    assert told.exit_code == 2
+    assert "4 is there twice" in told.stderr
 
 
 def test_more_streams_than_files_may_be_open_is_said_before(

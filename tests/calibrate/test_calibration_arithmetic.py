@@ -215,6 +215,14 @@ def test_a_level_from_fewer_events_never_displaces_a_fuller_one() -> None:
     assert calibration(broken).updated([quick]).levels == (quick,)
 
 
+@pytest.mark.parametrize("worse", [{"merged_share": 0.5}, {"bad": 1}], ids=["behind", "went wrong"])
+def test_a_level_that_covers_no_run_never_displaces_one_that_does(worse: dict[str, Any]) -> None:
+    quick, outlier = at(16, tokens=16, quick=True), at(16, tokens=96, requests=32, **worse)
+    assert calibration(quick).updated([outlier]).levels == (quick,)
+    assert calibration(outlier).updated([quick]).levels == (quick,)
+    assert calibration(quick).updated([outlier], replace=True).levels == (outlier,)
+
+
 def test_a_citation_says_that_a_level_is_quick() -> None:
     found = calibration(at(1), at(16, quick=True)).cite(2, 10, "kernel")
     assert found is not None

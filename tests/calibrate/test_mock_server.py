@@ -163,6 +163,21 @@ def test_it_ends_when_told_and_writes_what_it_truly_did(tmp_path: Path, number: 
         assert sent - 20_000 <= seen
 
 
+def test_its_address_is_all_it_says() -> None:
+    with mock() as (endpoint, process):
+        assert ask(endpoint, 1)[0].error is None
+        process.terminate()
+        assert process.communicate(timeout=10) == ("", "")
+
+
+def test_true_times_that_cannot_be_written_are_told_before_anything_is_served(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "dynamometer", "mock", "--true-times", str(tmp_path / "nope" / "x")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (8, "")
+    assert "No such file or directory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_port_in_use_is_a_precondition() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -15,7 +15,7 @@ from dynamometer.campaign.stop import listening
 from dynamometer.domain.campaign import FailureThreshold
 from dynamometer.domain.failure import Failure
 from dynamometer.domain.step import Step
-from dynamometer.errors import PreconditionError
+from dynamometer.errors import DiskFull, PreconditionError
 from dynamometer.executors.base import Exit, Handle
 from dynamometer.executors.simulated import Finished, SimulatedExecutor
 from dynamometer.store.records import outcome, read_record, read_step
@@ -78,7 +78,7 @@ def test_failures_are_retried_and_kept_apart_and_a_config_error_never_is(tmp_pat
 def test_a_failure_that_every_run_would_meet_stops_the_campaign_and_resume_makes_the_run_again(tmp_path: Path) -> None:
     full = Failure(kind="resource", message="the disk is full", hint="free some space", stops_campaign=True)
     with bench(tmp_path) as made:
-        with pytest.raises(PreconditionError, match="the disk is full") as caught:
+        with pytest.raises(DiskFull, match="the disk is full") as caught:
             made.walk(SimulatedExecutor(fails=lambda _: full))
         assert caught.value.hint == "free some space"
         assert made.events() == ["opened", "started", "interrupted", "closed"]

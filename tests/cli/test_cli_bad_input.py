@@ -202,7 +202,7 @@ def test_a_full_disk_stops_with_8_and_resume_finishes_when_there_is_room(lab: La
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 8, errors
     assert "the disk is full" in errors
-    assert "hint: free some space, then go on with: dyno campaign run FILE --resume" in errors
+    assert f"hint: free some space, then go on with: dyno campaign run {file} --resume" in errors
     assert "Traceback" not in errors
     assert journal.read(lab.folder.journal).torn is None
     assert not lab.left_over()
@@ -222,7 +222,7 @@ def test_results_larger_than_the_room_that_is_left_stop_with_8_and_no_run_fails(
     ended = lab.dyno("campaign", "run", file)
     assert ended.code == 8, ended.err
     assert "the disk is full: cannot write" in ended.err
-    assert "hint: free some space, then go on with: dyno campaign run FILE --resume" in ended.err
+    assert f"hint: free some space, then go on with: dyno campaign run {file} --resume" in ended.err
     assert lab.events() == ["opened", "claimed", "started", "interrupted", "closed"]
     filler.unlink()
     again = lab.dyno("campaign", "run", file, "--resume", "-q")
@@ -332,7 +332,7 @@ def test_a_deleted_plan_is_told_and_made_again(ran: Lab, capsys: pytest.CaptureF
     assert_finished(ran.folder)
 
 
-@pytest.mark.parametrize("damage", ["deleted", "changed", "samples"])
+@pytest.mark.parametrize("damage", ["deleted", "changed", "samples", "cut", "edited"])
 def test_a_record_that_went_wrong_later_is_left_out_and_told(
     damage: str, ran: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -343,13 +343,37 @@ def test_a_record_that_went_wrong_later_is_left_out_and_told(
         path.write_text(path.read_text().replace('"good": ', '"good":  '))
     else:
         samples = path.with_name("samples.jsonl")
-        samples.write_bytes(samples.read_bytes().replace(b"status", b"stAtus", 1))
+        whole = samples.read_bytes()
+        spoilt = {
+            "samples": whole.replace(b"status", b"stAtus", 1),
+            "cut": whole[: whole.rindex(b"\n", 0, -1) + 1],
+            "edited": whole.replace(b'"sent_ns":', b'"sent_ns":1', 1),
+        }
+        samples.write_bytes(spoilt[damage])
+        assert spoilt[damage] != whole
     capsys.readouterr()
     assert main(["campaign", "report"]) == 0
     said = capsys.readouterr()
     assert "left out, damaged: " in said.err
     assert str(path.parent.name) in said.err
     assert "(2)" in said.out or " 2 " in said.out
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_campaign_none_of_whose_records_reads_is_3(form: str, ran: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = sorted(ran.folder.root.rglob("record.json"))
+    for path in paths[1:]:
+        path.write_text("{}")
+    capsys.readouterr()
+    assert main(["campaign", "report", "-f", form]) == 0
+    paths[0].write_text("{}")
+    capsys.readouterr()
+    assert main(["campaign", "report", "-f", form]) == 3
+    said = capsys.readouterr()
+    assert "fake/tiny" in said.out
+    assert said.err.count("left out, damaged: ") == len(paths)
+    assert "error: no record of this campaign reads: " in said.err
+    assert "hint: restore the folder from a backup" in said.err
 
 
 def test_lines_a_crash_left_before_the_journal_was_begun(here: Lab, capsys: pytest.CaptureFixture[str]) -> None:

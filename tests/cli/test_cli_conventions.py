@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -209,6 +210,45 @@ def test_a_report_is_written_whole_and_replaces_only_when_told(here: Lab, capsys
     assert main([*report, "no/such/folder/r.csv"]) == 8
     assert main([*report, "results", "--force"]) == 8
     assert "engine" in path.read_text().splitlines()[0]
+
+
+SCHEMA = ["config", "schema", "-o"]
+
+
+def test_a_link_stays_and_what_it_points_to_is_replaced_when_told(
+    here: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here.cwd / "real").mkdir()
+    target, link, dangling = here.cwd / "real" / "s.json", here.cwd / "link", here.cwd / "dangling"
+    target.write_text("mine")
+    link.symlink_to(target)
+    dangling.symlink_to(here.cwd / "real" / "new.json")
+    assert main([*SCHEMA, "link"]) == 2
+    assert target.read_text() == "mine"
+    assert main([*SCHEMA, "link", "--force"]) == 0
+    assert main([*SCHEMA, "dangling"]) == 0
+    assert link.is_symlink()
+    assert dangling.is_symlink()
+    assert json.loads(target.read_text()) == json.loads((here.cwd / "real" / "new.json").read_text())
+    assert capsys.readouterr().err.count("wrote") == 2
+
+
+@pytest.mark.parametrize("words", [["pipe"], ["pipe", "--force"], ["link", "--force"]])
+def test_a_pipe_is_written_to_and_stays(words: list[str], lab: Lab) -> None:
+    """As a device is; a test that fails must not replace one of those."""
+    pipe = lab.cwd / "pipe"
+    os.mkfifo(pipe)
+    (lab.cwd / "link").symlink_to(pipe)
+    process = lab.start(*SCHEMA, *words)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
+    try:
+        assert process.wait(60) == 0
+        assert "$defs" in json.loads(reader.communicate(timeout=60)[0])
+    finally:
+        reader.kill()
+        reader.communicate()
+    assert pipe.is_fifo()
+    assert (lab.cwd / "link").is_symlink()
 
 
 def test_a_campaign_from_standard_input(lab: Lab) -> None:

@@ -293,9 +293,16 @@ def test_usage_and_events_are_both_kept_when_they_differ() -> None:
 
 
 def test_what_was_asked_and_when_it_was_due_is_kept() -> None:
-    raw = Exchange("id", 0, 70, (), "unsent", scheduled_ns=50)
+    raw = Exchange("id", 0, 70, (), "timeout", scheduled_ns=50)
     sample = decode(raw, streaming=True, max_tokens=7)
-    assert (sample.error, sample.scheduled_ns, sample.sent_ns, sample.max_tokens) == ("unsent", 50, 70, 7)
+    assert (sample.error, sample.scheduled_ns, sample.sent_ns, sample.max_tokens) == ("timeout", 50, 70, 7)
+
+
+def test_a_usage_may_count_the_token_that_ended_the_text() -> None:
+    ended = stream(delta("a"), delta("b", finish="stop"), usage(3), DONE)
+    assert (ended.output_tokens, ended.event_tokens) == (3, (1, 1))
+    cut = stream(delta("a"), delta("b", finish="length"), usage(3), DONE)
+    assert (cut.output_tokens, cut.event_tokens) == (3, None)
 
 
 OLLAMA_HEAD = HEAD.replace(b"text/event-stream; charset=utf-8", b"application/x-ndjson")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
-from collections import Counter
 from itertools import accumulate, count, pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,14 @@ from hypothesis import strategies as st
 from tests.client.test_client_wire import read_request, send, server
 
 from dynamometer.client.framing import event_sizes
+from dynamometer.client.loop import Limits, Loop
+from dynamometer.client.measure import never
+from dynamometer.client.tls import Tls
+from dynamometer.load.arrivals import closed
+from dynamometer.load.stops import AfterRequests
 
 EVENT = b'data: {"choices": [{"delta": {"content": "x"}}]}\n\n'
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 
 
 def cut(data: bytes) -> list[bytes]:
@@ -26,14 +33,21 @@ def cut(data: bytes) -> list[bytes]:
     "pieces",
     [
         [b""],
-        [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"],
+        [HEAD, b"data: a\r\n\r\n", b"data: b\r\n\r\n"],
+        [EVENT] * 64 + [3 * EVENT],
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"hi"],
         [EVENT],
         [EVENT, EVENT, b"data: [DO"],
         [b"31\r\n" + EVENT + b"\r\n", b"31\r\n" + EVENT + b"\r\n", b"0\r\n\r\n"],
         [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n31\r\n" + EVENT + b"\r\n", b"0\r\n\r\n"],
-        [b'11\r\n{"response": "x"}\n\r\n', b'11\r\n{"response": "y"}\n\r\n', b'{"resp'],
+        [
+            HEAD + b'11\r\n{"response": "w"}\n\r\n',
+            b'11\r\n{"response": "x"}\n\r\n',
+            b'11\r\n{"response": "y"}\n\r\n',
+            b"0\r\n\r\n",
+        ],
     ],
-    ids=["nothing", "no event", "one", "two and a half", "chunks", "after a head", "json lines"],
+    ids=["nothing", "crlf", "many", "no event", "one", "two and a half", "chunks", "after a head", "json lines"],
 )
 def test_events_are_told_apart_with_their_chunks(pieces: list[bytes]) -> None:
     assert cut(b"".join(pieces)) == pieces
@@ -50,8 +64,7 @@ def test_events_that_wait_together_are_read_one_by_one() -> None:
 
     def behave(connection: socket.socket, number: int) -> None:
         read_request(connection)
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-        connection.sendall(head + EVENT)
+        connection.sendall(HEAD + EVENT)
         asleep.wait(10)
         for _ in range(3):
             connection.sendall(EVENT)
@@ -73,16 +86,113 @@ def test_events_that_wait_together_are_read_one_by_one() -> None:
     assert traffic.health.clock == "kernel"
     assert [piece.data[-len(EVENT) :] for piece in exchange.pieces[:4]] == [EVENT] * 4
     assert exchange.pieces[4].data == b"data: [DONE]\n\n"
-    stamps = Counter(sample.arrivals_ns)
     assert len(sample.arrivals_ns) == 4
-    assert sample.merged == sum(times for times in stamps.values() if times > 1), "the kernel may join segments"
+
+
+class Waiting(socket.socket):
+    """What waits on a connection: segments, each with a stamp of its own. A read has that of its last one."""
+
+    segments: list[bytes]
+
+    def _stamp(self, size: int) -> list[tuple[int, int, bytes]]:
+        ends = accumulate(map(len, self.segments))
+        return [(0, 0, str(next(place for place, end in enumerate(ends) if end >= size) + self.taken).encode())]
+
+    taken = 0
+
+    def _take(self, size: int, *, peek: bool) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+        data = b"".join(self.segments)[:size]
+        stamp = self._stamp(len(data))
+        left = len(data)
+        while not peek and left:
+            first = self.segments[0]
+            self.segments[0] = first[left:]
+            left -= min(left, len(first))
+            if not self.segments[0]:
+                self.segments.pop(0)
+                self.taken += 1
+        return data, stamp
+
+    def recvmsg_into(self, buffers: Any, ancbufsize: int = 0, flags: int = 0, /) -> Any:
+        data, stamp = self._take(len(buffers[0]), peek=True)
+        assert flags == socket.MSG_PEEK
+        buffers[0][: len(data)] = data
+        return len(data), stamp, 0, None
+
+    def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) -> Any:
+        return (*self._take(bufsize, peek=False), 0, None)
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        return self._take(bufsize, peek=False)[0]
+
+
+def received(segments: list[bytes], tls: Tls | None = None) -> list[tuple[bytes, bytes]]:
+    """Each piece that is read of what waits, with its stamp: the number of the segment."""
+    loop = Loop(
+        (socket.AF_INET, ("127.0.0.1", 1)),
+        iter(()),
+        closed(1),
+        AfterRequests(1),
+        Limits(),
+        slots=1,
+        connect=0,
+        stamped=True,
+        tls=None,
+        interrupted=never,
+        hangs_up=False,
+    )
+    with Waiting() as sock:
+        sock.segments = list(segments)
+        found = []
+        try:
+            while sock.segments:
+                found += [(data, ancillary[0][2]) for data, ancillary in loop._receive(sock, tls)]
+        finally:
+            loop._release()
+    return found
+
+
+@pytest.mark.parametrize("end", [b"data: [DONE]\n\n", b"0\r\n\r\n"], ids=["an event", "the last chunk"])
+def test_an_event_has_the_stamp_of_its_own_segment_although_the_next_is_there(end: bytes) -> None:
+    assert received([EVENT]) == [(EVENT, b"0")]
+    chunk = b"31\r\n" + EVENT + b"\r\n"
+    assert received([HEAD + chunk, chunk, end]) == [(HEAD + chunk, b"0"), (chunk, b"1"), (end, b"2")]
+    assert received([EVENT[:9], EVENT[9:] + EVENT, EVENT]) == [(EVENT, b"1"), (EVENT, b"1"), (EVENT, b"2")]
+
+
+def record(size: int) -> bytes:
+    return b"\x17\x03\x03" + size.to_bytes(2, "big") + bytes(size)
+
+
+def tls() -> Tls:
+    return Tls(ssl.create_default_context(), "localhost")
+
+
+def test_a_tls_record_has_the_stamp_of_its_own_segment_although_the_next_is_there() -> None:
+    one, two = record(100), record(300)
+    assert received([one, two, one], tls()) == [(one, b"0"), (two, b"1"), (one, b"2")]
+    assert received([one + two[:40], two[40:], one], tls()) == [(one, b"0"), (two, b"1"), (one, b"2")]
+
+
+@given(st.lists(st.integers(0, 400), min_size=1, max_size=9), st.data())
+def test_tls_records_are_told_apart_wherever_they_are_cut(lengths: list[int], data: st.DataObject) -> None:
+    records = [record(length) for length in lengths]
+    whole = b"".join(records)
+    ends = {*accumulate(map(len, records))}
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(whole) - 1), max_size=6))) if len(whole) > 1 else []
+    one, seen = tls(), 0
+    for begin, end in pairwise([0, *cuts, len(whole)]):
+        for size in one.record_sizes(whole[begin:end]):
+            assert size > 0
+            assert not {*range(seen + 1, seen + size)} & ends, "no piece reaches beyond the end of its record"
+            seen += size
+        assert seen == end
 
 
 def test_events_of_one_segment_are_counted_as_merged() -> None:
     def behave(connection: socket.socket, number: int) -> None:
         read_request(connection)
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-        connection.sendall(head + 3 * EVENT + b"data: [DONE]\n\n")
+        connection.sendall(HEAD + 3 * EVENT + b"data: [DONE]\n\n")
 
     with server(behave) as endpoint:
         _, (sample,) = send(endpoint)

@@ -9,7 +9,10 @@ import statistics
 import subprocess
 import sys
 import time
-from itertools import islice
+from array import array
+from contextlib import ExitStack
+from itertools import count, islice
+from tempfile import TemporaryFile
 from typing import Any
 
 import psutil
@@ -17,13 +20,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dynamometer.client import processes
 from dynamometer.client.decode import decode
 from dynamometer.client.exchange import Request, Traffic
 from dynamometer.client.loop import Limits
-from dynamometer.client.measure import measure
+from dynamometer.client.measure import _gave_up, measure
 from dynamometer.client.parts import Dealt, parts
 from dynamometer.client.request import prepare
-from dynamometer.client.share import Task
+from dynamometer.client.share import Share, Task, standing_at
 from dynamometer.domain.record import Sample
 from dynamometer.domain.wire import Endpoint
 from dynamometer.engines.fake import FakeOptions, serving
@@ -88,22 +92,73 @@ def test_a_schedule_is_dealt_so_that_each_request_keeps_its_time() -> None:
         assert [100 * place for place in places] == list(part.task.pace.begins_ns)
 
 
+DRAW = """
+import sys
+from dynamometer.client.parts import Drawn
+print("ready", flush=True)
+sys.stdin.read()
+print(*Drawn(int(sys.argv[1]), 200_000).places())
+"""
+
+
 def test_no_place_is_drawn_twice_and_none_left_out() -> None:
-    file = os.memfd_create("places")
-    children = []
-    draw = "import sys; from dynamometer.client.parts import Drawn; print(*Drawn(int(sys.argv[1]), 20_000).places())"
-    try:
-        for _ in range(3):
-            command = [sys.executable, "-c", draw, str(file)]
-            children.append(subprocess.Popen(command, pass_fds=[file], stdout=subprocess.PIPE, text=True))
-        drawn = [[int(word) for word in child.communicate(timeout=30)[0].split()] for child in children]
-    finally:
-        os.close(file)
+    with TemporaryFile(buffering=0) as file, ExitStack() as stack:
+        children = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", DRAW, str(file.fileno())],
+                    pass_fds=[file.fileno()],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for _ in range(2)
+        ]
         for child in children:
-            child.kill()
-            child.wait()
-    assert sorted(place for mine in drawn for place in mine) == list(range(20_000))
+            assert child.stdout is not None
+            assert child.stdout.readline() == "ready\n"
+        for child in children:
+            assert child.stdin is not None
+            child.stdin.close()
+        drawn = [[int(word) for word in child.stdout.read().split()] for child in children if child.stdout is not None]
+    assert sorted(place for mine in drawn for place in mine) == list(range(200_000))
     assert all(mine == sorted(mine) for mine in drawn)
+    assert min(map(len, drawn)) > 0, "both drew"
+
+
+def test_a_place_that_was_passed_is_never_looked_for_without_end() -> None:
+    with pytest.raises(AssertionError, match="place 3 after 3"):
+        list(standing_at([1, 3, 3], enumerate(count())))
+
+
+def unlike(gave_up: str | None, *, overdue: bool = False) -> Share:
+    nothing = array("q")
+    return Share(
+        exchanges=(),
+        unsent=(),
+        begin_ns=0,
+        end_ns=1,
+        lags_ns=nothing,
+        clock_steps=0,
+        cpu_ns=0,
+        wakes=0,
+        reads=0,
+        nice=0,
+        connections=0,
+        held=0,
+        gave_up=gave_up,
+        overdue=overdue,
+        was_interrupted=False,
+        hangs_up=False,
+    )
+
+
+def test_nobody_was_reached_only_when_no_process_reached_anybody() -> None:
+    lost, late, fine = unlike("no connection"), unlike("time up", overdue=True), unlike(None)
+    assert _gave_up([lost, fine]) is None
+    assert _gave_up([lost, lost]) == "no connection"
+    assert _gave_up([fine, late]) == "time up"
 
 
 def test_a_closed_loop_is_one_load_in_one_window() -> None:
@@ -240,3 +295,34 @@ def test_processes_end_with_their_parent_however_it_dies() -> None:
         _, alive = psutil.wait_procs(ours, timeout=10)
     assert len(ours) == 2
     assert alive == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_to_the_whole_group_are_for_the_parent(number: signal.Signals) -> None:
+    heard: list[int] = []
+
+    def signal_all() -> None:
+        for child in children():
+            child.send_signal(number)
+        heard.append(time.monotonic_ns())
+
+    with serving(FakeOptions(ttft_ms=20, itl_ms=1, n_parallel=64)) as endpoint:
+        traffic, samples = send(endpoint, slots=4, stop=AfterRequests(20), processes=2, on_open=signal_all)
+    assert heard
+    assert traffic.health.processes == 2
+    assert [sample.error for sample in samples] == [None] * 20
+
+
+def test_a_process_that_hangs_is_not_waited_for_beyond_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "OVERDUE_NS", 200 * MS)
+
+    def stop_one() -> None:
+        children()[0].suspend()
+
+    limits = Limits(deadline_ns=time.monotonic_ns() + 3000 * MS)
+    with (
+        serving(FakeOptions(ttft_ms=50, itl_ms=5, n_parallel=64)) as endpoint,
+        pytest.raises(PreconditionError, match="did not end in time"),
+    ):
+        send(endpoint, slots=4, stop=AfterDuration(60_000 * MS), processes=2, on_open=stop_one, limits=limits)
+    assert children() == []

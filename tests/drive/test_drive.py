@@ -104,7 +104,9 @@ def test_what_the_warmup_learns_of_connections_spares_the_window() -> None:
     with server(behave) as endpoint:
         result = driven(endpoint, step(warmup=Warmup(until="fixed", max_requests=2)))
     assert all(sample.error is None for sample in result.samples)
-    assert [sample.id for sample in result.samples if sample.resent] == ["abc-c1-a1-warmup-1"]
+    window = [sample for sample in result.samples if sample.phase == "window"]
+    assert [sample.resent for sample in window] == [False] * 6
+    assert result.connections == 6
 
 
 def test_an_interruption_ends_the_window_and_says_how_far_it_was() -> None:
@@ -119,6 +121,19 @@ def test_an_interruption_ends_the_window_and_says_how_far_it_was() -> None:
     assert result.ended_early == f"after {sent} of 5000 requests"
     assert result.cut_short is None
     assert all(sample.error is None for sample in result.samples)
+
+
+def test_what_is_never_sent_is_a_sample_without_a_prompt() -> None:
+    load = Load(rate=500, max_in_flight=1)
+    with serving(FakeOptions(ttft_ms=60, itl_ms=0)) as endpoint:
+        result = driven(endpoint, step(load=load, requests=None, duration_s=0.2, warmup=Warmup(max_requests=0)))
+    window = [sample for sample in result.samples if sample.phase == "window"]
+    unsent = [sample for sample in window if sample.error == "unsent"]
+    assert len(window) == 100
+    assert [sample.id for sample in window] == [f"abc-c1-a1-window-{place}" for place in range(100)]
+    assert len(unsent) == result.client.unsent > 90
+    assert all(sample.sent_ns == result.window.end_ns for sample in unsent)
+    assert all(sample.scheduled_ns is not None and sample.scheduled_ns <= sample.sent_ns for sample in unsent)
 
 
 def test_an_interruption_before_the_window_leaves_no_window() -> None:

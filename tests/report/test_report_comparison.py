@@ -194,7 +194,7 @@ def test_what_holds_for_all_pairs_is_said_once() -> None:
     assert text.count("in pairs of cycles; 3 cycles of A, 3 of B") == 1
     assert text.count("llama_cpp") == 1
     assert "3 pairs, " in text
-    assert "too few for" in text
+    assert "too few values in a run for" in text
     assert text.count("A and B, all 3 pairs") >= 1
 
 

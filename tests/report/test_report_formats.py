@@ -24,7 +24,7 @@ from dynamometer.domain.summary import (
     Summary,
 )
 from dynamometer.report import FORMAT_NAMES
-from dynamometer.report.charts import MOST_ROWS, charts, short_labels
+from dynamometer.report.charts import MOST_ROWS, MOST_TICKS, charts, log_ticks, short_labels
 from dynamometer.report.figures import figure, number
 from dynamometer.report.formats import FORMATS
 from dynamometer.report.markdown import escape
@@ -267,6 +267,43 @@ def test_figures_and_names_in_charts_are_not_rounded_with_the_coordinates() -> N
     small = Estimate(metric="output_tok_s", value=0.055, low=0.051, high=0.059, n=3, per_cycle=(0.051, 0.055, 0.059))
     (chart,) = charts(summary(row("a/v1.234", small), row("a/v1.235", small), metrics=(info(),)))
     assert {"v1.234", "v1.235", "0.052", "0.054"} <= set(re.findall(r"<tspan>([^<]*)</tspan>", chart.svg))
+
+
+def test_a_logarithmic_axis_leaves_room_for_its_dots_and_names_round_values() -> None:
+    """Waits of an engine that keeps up, and of one that does not."""
+    low = Estimate(metric="output_tok_s", value=20.8, low=20.4, high=21.2, n=3, per_cycle=(20.7, 20.8, 21.0))
+    high = Estimate(metric="output_tok_s", value=609, low=161, high=2305, n=3, per_cycle=(355, 614, 1035))
+    (chart,) = charts(summary(row("a/b", low), row("a/c", high), metrics=(info(),)))
+    assert "Logarithmic axis" in chart.caption
+    ticks = ["20", "50", "100", "200", "500", "1,000", "2,000"]
+    assert [text for text in re.findall(r"<tspan>([^<]*)</tspan>", chart.svg) if text[0].isdigit()] == ticks
+    dots = [tuple(map(float, found)) for found in re.findall(r'<circle[^>]*cx="([\d.]+)"[^>]*r="([\d.]+)"', chart.svg)]
+    width = max(float(found) for found in re.findall(r'<rect[^>]*width="([\d.]+)"', chart.svg.split("clipPath")[1]))
+    assert len(dots) == 8
+    assert all(radius < centre < width - radius for centre, radius in dots)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (17, 2780, [20, 50, 100, 200, 500, 1000, 2000]),
+        (0.13, 9.5, [0.2, 0.5, 1, 2, 5]),
+        (0.9, 1.2, [0.9, 0.95, 1, 1.05, 1.1, 1.15]),
+        (0.999, 1.001, [0.999, 0.9995, 1, 1.0005]),
+        (1e-3, 1e4, [1e-3, 1e-2, 0.1, 1, 10, 100, 1000, 1e4]),
+    ],
+)
+def test_ticks_of_a_logarithmic_axis(low: float, high: float, ticks: list[float]) -> None:
+    assert log_ticks(low, high) == ticks
+
+
+@given(st.floats(-290, 280), st.floats(0.001, 20))
+def test_a_logarithmic_axis_has_some_ticks_and_never_too_many(start: float, span: float) -> None:
+    low, high = 10**start, 10 ** (start + span)
+    ticks = log_ticks(low, high)
+    assert 3 <= len(ticks) <= MOST_TICKS
+    assert all(low * (1 - 1e-9) <= tick <= high * (1 + 1e-9) for tick in ticks)
+    assert ticks == sorted(set(ticks))
 
 
 def test_charts_of_many_rows_say_what_they_leave_out() -> None:

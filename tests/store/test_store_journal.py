@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from dynamometer.domain.event import Claimed, Closed, Done, Event, Failed, Opened, Started
 from dynamometer.domain.failure import Failure
-from dynamometer.errors import DamageError, NotFoundError, PreconditionError
+from dynamometer.errors import DamageError, DiskFull, NotFoundError, PreconditionError
 from dynamometer.store import files, journal
 from dynamometer.store.journal import JournalWriter
 
@@ -194,3 +197,46 @@ def test_write_whole_leaves_the_old_file_when_it_fails(tmp_path: Path, monkeypat
     monkeypatch.undo()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def as_nobody(code: str) -> subprocess.CompletedProcess[str]:
+    """Run it as whoever may not do everything: another user when we are root, who may not read our packages."""
+    begin = "import os\nfrom pathlib import Path\nfrom dynamometer.store.files import make_folder, write_whole\n"
+    argv = [sys.executable, "-c", f"{begin}os.geteuid() or os.seteuid(65534)\n{code}"]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_folder_that_is_there_needs_no_look_at_the_one_above_it() -> None:
+    """Not in ``tmp_path``: that can only be searched by who runs the tests."""
+    with TemporaryDirectory() as made:
+        above, folder = Path(made), Path(made) / "mine"
+        folder.mkdir()
+        folder.chmod(0o777)
+        above.chmod(0o711 if os.geteuid() == 0 else 0o300)
+        code = f"""
+make_folder(Path({str(folder)!r}))
+make_folder(Path({str(folder / "a" / "b")!r}))
+write_whole(Path({str(folder / "file")!r}), "text")
+"""
+        done = as_nobody(code)
+        above.chmod(0o700)
+        assert done.returncode == 0, done.stderr
+        assert (folder / "file").read_text() == "text"
+        assert (folder / "a" / "b").is_dir()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_folder_that_must_be_new_is_refused_only_when_it_is_there(there: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    if there:
+        folder.mkdir()
+        with pytest.raises(FileExistsError):
+            files.make_folder(folder, exclusive=True)
+    else:
+        files.make_folder(folder, exclusive=True)
+    assert folder.is_dir()
+
+
+def test_a_full_disk_is_told_without_a_word_of_campaigns(tmp_path: Path) -> None:
+    told = files.storage_problem(OSError(errno.ENOSPC, "full"), tmp_path)
+    assert (type(told), told.hint) == (DiskFull, "free some space")

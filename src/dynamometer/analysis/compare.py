@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dynamometer.analysis.caveats import caveats, pair_caveats, sided
-from dynamometer.analysis.contrast import Contrast, paired, unpaired
+from dynamometer.analysis.contrast import SAME, Contrast, paired, unpaired
 from dynamometer.analysis.doubts import Row
 from dynamometer.analysis.gate import Gate, judge, unknown_metric
 from dynamometer.analysis.likeness import energy_reason, reasons, slo_reason
@@ -97,8 +97,11 @@ def verdict(info: MetricInfo, found: Contrast, at_least: float) -> Verdict:
     """What an interval says of B.
 
     Equivalent when all of it is within the smallest effect of interest: between 1 / (1 + s) and 1 + s of a ratio,
-    between -s and s of a difference of shares. Else certain when it leaves out no change at all.
+    between -s and s of a difference of shares; and when all cycles of both have the same value. Else certain when it
+    leaves out no change at all.
     """
+    if found.reason == SAME and at_least > 0:
+        return "equivalent"
     if found.low is None or found.high is None:
         return "cannot_tell"
     none = 1.0 if found.kind == "ratio" else 0.0

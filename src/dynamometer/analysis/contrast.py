@@ -16,6 +16,8 @@ from typing import Literal
 from dynamometer.analysis.stats import FEWEST, LARGEST_LOG, cycles_in_words, t_quantile
 
 Kind = Literal["ratio", "difference"]
+SAME = "the same value in all cycles of both"
+"""Why there is no interval where nothing differs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def unpaired(
 def _no_spread(centre: float) -> str:
     """Why values that differ by the same in all cycles give no interval."""
     if abs(centre) <= 1e-12:
-        return "the same value in all cycles of both"
+        return SAME
     return "the same change in all cycles: no spread seen, which is not the same as certainty"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dynamometer.analysis.advice import CAMPAIGN, Advice
 from dynamometer.analysis.measure import RunMetrics
+from dynamometer.analysis.metrics.base import NEEDED, NOT_ENOUGH
 from dynamometer.analysis.stats import BOOTSTRAP_FROM, FEWEST, drift, relative_mad
 from dynamometer.domain.calibration import Beyond, CalibrationRef
 from dynamometer.domain.experiment import Experiment
@@ -85,12 +86,14 @@ def too_few_cycles(row: Row) -> list[Doubt]:
 
 def few_samples(row: Row) -> list[Doubt]:
     """Percentiles left out because too few requests stand behind them."""
-    short = [e for e in row.estimates if e.value is None and e.missing and e.missing.startswith("not enough data")]
+    short = [e for e in row.estimates if e.value is None and e.missing and e.missing.startswith(NOT_ENOUGH)]
     if not short:
         return []
-    requests = min(run.metrics.observed.requests for run in row.runs)
-    names = ", ".join(estimate.metric for estimate in short)
-    message = f"{requests} requests in a run are too few for {names}"
+    lacking: dict[str, list[str]] = {}
+    for estimate in short:
+        lacking.setdefault((estimate.missing or "").removeprefix(NOT_ENOUGH), []).append(estimate.metric)
+    listed = "; ".join(f"{', '.join(names)} ({what})" for what, names in lacking.items())
+    message = f"too few values in a run for {listed}"
     return [Doubt(code="few_samples", message=message, hint=row.advice.more_requests)]
 
 
@@ -155,14 +158,17 @@ def client_busy(row: Row) -> list[Doubt]:
 
 def late_sends(row: Row) -> list[Doubt]:
     """An open loop did not keep to its schedule, so the load was another than the one asked for."""
-    clients = [run.record.client for run in row.runs]
-    late = [client for client in clients if (client.send_lateness_p99_ms or 0) > SEND_LATE_MS or client.held]
+    records = [run.record for run in row.runs]
+    late = [one for one in records if (one.client.send_lateness_p99_ms or 0) > SEND_LATE_MS or one.client.held]
     if not late:
         return []
-    worst = max(late, key=lambda client: (client.unsent, client.send_lateness_p99_ms or 0))
+    record = max(late, key=lambda one: (one.client.unsent, one.client.send_lateness_p99_ms or 0))
+    worst = record.client
     scheduled, sent = worst.asked_per_s, worst.sent_per_s
-    lateness = worst.send_lateness_p99_ms or 0
-    parts = [f"p99 {lateness:.{0 if lateness >= 100 else 2}f} ms after its time"]
+    enough = record.requests - worst.unsent >= NEEDED[0.99]
+    lateness = (worst.send_lateness_p99_ms if enough else worst.send_lateness_max_ms) or 0
+    after = f"{lateness:.{0 if lateness >= 100 else 2}f} ms after its time"
+    parts = [f"p99 {after}" if enough else f"up to {after}"]
     if scheduled is not None and sent is not None and sent < RATE_KEPT * scheduled:
         parts.insert(0, f"{_asked(row, scheduled)}, sent {sent:.4g}")
     if worst.held:
@@ -233,30 +239,38 @@ def uncalibrated(row: Row) -> list[Doubt]:
 
 def beyond_calibration(row: Row) -> list[Doubt]:
     """The run was harder for the client than anything it was calibrated at."""
-    beyond = [r for run in row.runs if (r := run.record.calibration) is not None and not r.covered]
+    cited = [(run.record.calibration, run.record.client.processes) for run in row.runs]
+    beyond = [(ref, processes) for ref, processes in cited if ref is not None and not ref.covered]
     if not beyond:
         return []
-    reasons = dict.fromkeys(_harder(ref, reason) for ref in beyond for reason in ref.beyond)
+    reasons = dict.fromkeys(_harder(ref, reason, processes) for ref, processes in beyond for reason in ref.beyond)
     said = "; ".join(text for text, _ in reasons) or "harder than any of its levels"
     message = f"{_of(len(beyond), row)} beyond the calibration of the client: {said}; its stamps may be further off"
-    hint = " and ".join(dict.fromkeys(hint for _, hint in reasons)) or "dyno calibrate with more --streams"
+    hints = list(dict.fromkeys(hint for _, hint in reasons)) or [MORE_STREAMS]
+    if MORE_EVENTS in hints and MORE_STREAMS in hints:
+        hints.remove(MORE_STREAMS)
+    hint = " and ".join(hints)
     return [Doubt(code="beyond_calibration", message=message, hint=hint)]
 
 
-def _harder(ref: CalibrationRef, reason: Beyond) -> tuple[str, str]:
-    """What a run was harder in than the level it cites, and what would help."""
+MORE_STREAMS = "dyno calibrate with more --streams"
+MORE_EVENTS = f"{MORE_STREAMS} or a higher --rate"
+
+
+def _harder(ref: CalibrationRef, reason: Beyond, processes: int) -> tuple[str, str]:
+    """What a run of so many client processes was harder in than the level it cites, and what would help."""
     match reason:
         case "streams":
-            return f"more than its {ref.streams} requests in flight", "dyno calibrate with more --streams"
+            return f"more than its {ref.streams} requests in flight", MORE_STREAMS
         case "events":
-            return f"more than its {ref.events_s:.0f} events/s", "dyno calibrate with more --streams or a higher --rate"
+            return f"more than its {ref.events_s:.0f} events/s", MORE_EVENTS
         case "stamps" if ref.clock == "kernel":
             return "stamps from user space, and it knows only the kernel's", "dyno calibrate --user-stamps"
         case "stamps":
             return "stamps from the kernel, and it knows only those from user space", "dyno calibrate"
         case "processes":
-            word = "process" if ref.processes == 1 else "processes"
-            return f"another number of client processes than its {ref.processes} {word}", "dyno calibrate --processes"
+            told = f"{processes} client process{'es' * (processes > 1)}, not its {ref.processes}"
+            return told, f"dyno calibrate --processes {processes}"
         case "behind":
             return f"the client did not keep up with its {ref.streams} streams", "dyno calibrate on a quiet machine"
 
@@ -281,6 +295,8 @@ def errors(row: Row) -> list[Doubt]:
             kinds[kind] = kinds.get(kind, 0) + count
     listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "kinds not recorded"
     message = f"{bad} of {sent} requests went wrong ({bad / sent:.1%}: {listed}); figures are of the others"
+    if row.cycles_planned > len(row.runs):
+        message += f"; {_cycles(row.cycles_planned - len(row.runs))} without a record not counted"
     return [Doubt(code="errors", message=message, hint=row.advice.find_errors)]
 
 
@@ -311,10 +327,10 @@ def short_output(row: Row) -> list[Doubt]:
     short = sum(run.metrics.observed.short for run in row.runs)
     if not short:
         return []
-    sent = sum(run.metrics.observed.requests for run in row.runs)
+    good = sum(run.metrics.observed.good for run in row.runs)
     asked = row.experiment.workload.max_output_tokens
     wanted = f"the {asked} tokens" if isinstance(asked, int) else "the tokens"
-    message = f"{short} of {sent} answers have fewer than {wanted} asked for, although ignore_eos is set"
+    message = f"{short} of {good} answers have fewer than {wanted} asked for, although ignore_eos is set"
     return [Doubt(code="short_output", message=message, hint="rows with unlike token counts do not compare")]
 
 
@@ -470,7 +486,9 @@ RULES: tuple[Rule, ...] = (
 
 
 def _watched(row: Row) -> list[Estimate]:
-    return [estimate for estimate in row.estimates if estimate.metric in WATCHED and estimate.value is not None]
+    """Those that the engine makes: the throughput of random arrivals is what chance asked for."""
+    drawn = {"output_tok_s"} if row.experiment.workload.load.arrivals == "poisson" else set()
+    return [e for e in row.estimates if e.metric in WATCHED and e.metric not in drawn and e.value is not None]
 
 
 def _values(estimate: Estimate) -> list[float]:

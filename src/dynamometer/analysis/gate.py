@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from dynamometer.analysis.contrast import SAME
 from dynamometer.domain.comparison import Effect, Outcome
 from dynamometer.errors import UsageError
 
@@ -51,11 +52,17 @@ def unknown_metric(key: str, metrics: Collection[str]) -> UsageError:
 
 
 def judge(gate: Gate, effect: Effect | None, *, is_share: bool) -> tuple[Outcome, str]:
-    """Broken: the whole interval lies beyond the limit. Held: none of it does. Undecided: some, or no interval."""
+    """Broken: the whole interval lies beyond the limit. Held: none of it does. Undecided: some, or no interval.
+
+    The same value in all cycles of both is no change, although it has no interval.
+    """
     if effect is None or effect.value is None:
         return "undecided", (effect.missing if effect else None) or "it was not compared"
     if effect.kind == "difference" and not is_share:
         return "undecided", "a value of 0 has no ratio, so a limit in per cent says nothing"
+    if effect.no_interval == SAME:
+        no_change_is_fine = gate.limit >= 0 if gate.sign == ">" else gate.limit <= 0
+        return ("held" if no_change_is_fine else "broken"), SAME
     if effect.low is None or effect.high is None:
         return "undecided", f"no interval: {effect.no_interval or 'no reason given'}"
     none = 0.0 if effect.kind == "difference" else 1.0

@@ -13,7 +13,8 @@ requests again inside the cycles drawn counts their spread twice (99 to 100 % wh
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -185,7 +186,8 @@ class Drift:
 
 
 def drift(values: Sequence[float]) -> Drift | None:
-    """Theil-Sen slope over the order of cycles, tested by Spearman's rank correlation (t approximation).
+    """Theil-Sen slope over the order of cycles, tested by Spearman's rank correlation: exactly up to 9 values without
+    ties, else by the t approximation, which finds 1.0-1.4 % where it says 1 %.
 
     None below 5 values, where even a perfect order says little, for equal values, and for a median of 0.
     """
@@ -194,11 +196,44 @@ def drift(values: Sequence[float]) -> Drift | None:
     median = float(np.median(data)) if n else 0.0
     if n < 5 or median == 0 or data.min() == data.max():
         return None
-    rho = float(np.corrcoef(np.arange(n), _ranks(data))[0, 1])
-    p = 0.0 if abs(rho) >= 1 else 2 * (1 - t_cdf(abs(rho) * math.sqrt((n - 2) / (1 - rho * rho)), n - 2))
+    ranks = _ranks(data)
+    if n <= EXACT_TO and len(np.unique(data)) == n:
+        p = _order_chance([round(rank) for rank in ranks])
+    else:
+        rho = float(np.corrcoef(np.arange(n), ranks)[0, 1])
+        p = 0.0 if abs(rho) >= 1 else 2 * (1 - t_cdf(abs(rho) * math.sqrt((n - 2) / (1 - rho * rho)), n - 2))
     first, second = np.triu_indices(n, k=1)
     slope = float(np.median((data[second] - data[first]) / (second - first)))
     return Drift(slope * (n - 1) / abs(median), p)
+
+
+EXACT_TO = 9
+"""Values up to which all orders are counted."""
+
+
+def _order_chance(ranks: Sequence[int]) -> float:
+    """Chance that n values in random order correlate with their order as much as ``ranks`` (from 1), up or down."""
+    n = len(ranks)
+    total = sum(place * rank for place, rank in enumerate(ranks, 1))
+    most = max(total, n * (n + 1) ** 2 // 2 - total)  # of the order and its mirror image
+    counts = _order_totals(n)
+    return min(1.0, 2 * sum(count for of, count in counts.items() if of >= most) / math.factorial(n))
+
+
+@lru_cache(maxsize=EXACT_TO)
+def _order_totals(n: int) -> Mapping[int, int]:
+    """Sum of place times rank -> orders of n ranks with that sum; place by place, over sets of used ranks."""
+    sums: dict[int, Counter[int]] = {0: Counter({0: 1})}
+    for place in range(1, n + 1):
+        following: dict[int, Counter[int]] = {}
+        for used, counts in sums.items():
+            for rank in range(1, n + 1):
+                if not used >> rank & 1:
+                    totals = following.setdefault(used | 1 << rank, Counter())
+                    for total, count in counts.items():
+                        totals[total + place * rank] += count
+        sums = following
+    return next(iter(sums.values()))
 
 
 @lru_cache(maxsize=1024)

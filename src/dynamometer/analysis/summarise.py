@@ -167,6 +167,7 @@ def _row(row: Row, name: str, cycles: Sequence[int], status: CampaignStatus) -> 
         cycles_planned=len(cycles),
         failed=sum(state is not None and state.state == "failed" for state in states),
         estimates=row.estimates,
+        windows=tuple(run.record.window for run in row.runs),
         doubts=doubts_of(row),
     )
 

@@ -16,7 +16,7 @@ from dynamometer.domain.failure import Failure
 from dynamometer.domain.plan import Plan, RunRef
 from dynamometer.domain.status import RunStatus
 from dynamometer.domain.step import Step
-from dynamometer.errors import PreconditionError
+from dynamometer.errors import DiskFull, PreconditionError
 from dynamometer.executors.base import Executor, Exit, Handle
 from dynamometer.plan.estimate import pause_before
 from dynamometer.plan.resume import Remaining
@@ -63,7 +63,7 @@ class Loop:
     def walk(self, remaining: Remaining) -> Closed:
         """Run what is left. Returns how it ended, which is in the journal by then.
 
-        Raises PreconditionError when the disk is full; the campaign can then be resumed.
+        Raises DiskFull; the campaign can then be resumed.
         """
         for run_id in remaining.stale:
             attempt = self.journal.status.runs[run_id].attempts
@@ -156,7 +156,7 @@ class Loop:
         self._require_space()
         found = outcome(folder, step) or _no_report(ended, folder)
         if isinstance(found, Failure) and found.stops_campaign:
-            raise PreconditionError(found.message, found.hint)
+            raise DiskFull(found.message, found.hint)
         return found
 
     def _step(self, run_id: str, run: RunRef, attempt: int) -> Step | Failure:
@@ -195,9 +195,9 @@ class Loop:
         """Stop while the journal can still be written, not after every run has failed for want of room."""
         space = os.statvfs(self.folder.root)
         if space.f_bavail * space.f_frsize < LEAST_FREE_BYTES:
-            raise PreconditionError(
+            raise DiskFull(
                 f"the disk is full: {self.folder.root} has less than {LEAST_FREE_BYTES // 1024} kB left",
-                hint="free some space, then go on with: dyno campaign run FILE --resume",
+                hint="free some space",
             )
 
 

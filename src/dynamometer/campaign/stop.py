@@ -53,21 +53,23 @@ class StopRequest:
 
 
 @contextmanager
-def listening(on_request: Callable[[int], None], patience: int | None = None) -> Iterator[StopRequest]:
+def listening(on_request: Callable[[int], None], at_once: Callable[[int], bool] | None = None) -> Iterator[StopRequest]:
     """Turn INT, TERM and HUP into requests while the block runs; ``on_request`` is told how many there were.
 
-    After ``patience`` of them each further one raises KeyboardInterrupt wherever the block is; never when left out.
+    ``at_once`` is asked in the signal handler, with how many there were; when it says so, KeyboardInterrupt is raised
+    wherever the block is.
 
-    It is told in a thread of its own, and may print: a signal handler that waits for a lock of the display waits for
-    ever when it interrupted who holds it.
+    ``on_request`` is told in a thread of its own, and may print: a signal handler that waits for a lock of the display
+    waits for ever when it interrupted who holds it.
     """
     stop = StopRequest()
     with _telling(on_request) as tell:
 
         def hear(number: int, _frame: FrameType | None) -> None:
             stop.request(signal.Signals(number))
+            over = at_once is not None and at_once(stop.times)
             tell()
-            if patience is not None and stop.times > patience:
+            if over:
                 raise KeyboardInterrupt
 
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

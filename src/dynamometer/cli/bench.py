@@ -21,16 +21,27 @@ from dynamometer.cli.bench_options import (
     name_of,
     seconds_of,
     slo_of,
+    text_of,
     workload_of,
 )
+from dynamometer.cli.bench_stop import Patience
 from dynamometer.cli.lazy import load
 from dynamometer.cli.options import colour_option, json_option, quiet_option, write_output
 from dynamometer.domain.plan import Plan
 from dynamometer.domain.wire import Api
-from dynamometer.errors import GateBroken, Interrupted, RunsFailed, Terminated, UsageError
+from dynamometer.errors import GateBroken, Interrupted, PreconditionError, RunsFailed, Terminated, UsageError
 from dynamometer.report.figures import one_line
-from dynamometer.wiring import benching, source
-from dynamometer.worker.bench import Benched, bench, endpoint_of, find_model, server_of
+from dynamometer.wiring import benching
+from dynamometer.worker.bench import (
+    RUNS_HINT,
+    TLS_HINT,
+    Benched,
+    bench,
+    endpoint_of,
+    find_model,
+    make_room_for,
+    server_of,
+)
 
 
 @click.command("bench")
@@ -125,43 +136,56 @@ def command(
         "seed": seed,
     }
     workloads = [workload_of({**base, "load": one}) for one in loads_of(concurrency, rate, arrivals, sweep=sweep)]
-    prompts = _text(dataset) if dataset not in ("builtin", "synthetic") else None
+    prompts = text_of(dataset) if dataset not in ("builtin", "synthetic") else None
     model = find_model(server, api, key) if model is None else name_of("--model", model)
     endpoint = endpoint_of(server, api, model, key, ignore_eos=ignore_eos)
     plan = benching.bench_plan(server.url, model, workloads, cycles)
+    make_room_for(workloads)
     found: dict[str, Benched] = {}
-    # What was found until somebody stops it is shown.
-    with listening(_on_signal, patience=1) as stop, suppress(KeyboardInterrupt, Interrupted):
-        for run_id, run in plan.by_run_id.items():
-            step = benching.bench_step(plan, run_id, run, timeout_s, processes)
-            found[run_id] = bench(step, endpoint, server, prompts_text=prompts, interrupted=lambda: stop.requested)
-            if not quiet and not as_json:
-                click.echo(_line(plan.experiment_of(run).name, run.cycle, cycles, found[run_id]), err=True)
-            if stop.requested:
-                break
-    if save is not None:
-        lines = (sample.model_dump_json(exclude_defaults=True) for one in found.values() for sample in one.samples)
-        write_output("".join(f"{line}\n" for line in lines), save, force=force)
-    if found or stop.signal is None:
-        load("dynamometer.cli.bench_report:report")(plan, found, as_json=as_json, colour=colour, error=save == "-")
+    patience = Patience()
+    with listening(patience.say, patience.is_over) as stop:
+        # What was found until somebody stops it is shown and saved, whatever comes meanwhile.
+        with suppress(KeyboardInterrupt, Interrupted):
+            for run_id, run in plan.by_run_id.items():
+                patience.run_begins(timeout_s)
+                found[run_id] = bench(
+                    benching.bench_step(plan, run_id, run, timeout_s, processes),
+                    endpoint,
+                    server,
+                    prompts_text=prompts,
+                    on_window_open=patience.window_opens,
+                    interrupted=lambda: stop.requested,
+                )
+                if not quiet and not as_json:
+                    click.echo(_line(plan.experiment_of(run).name, run.cycle, cycles, found[run_id]), err=True)
+                if stop.requested:
+                    break
+            patience.all_ended()
+        try:
+            _save(found, save, force=force)
+        finally:
+            if found or stop.signal is None:
+                report = load("dynamometer.cli.bench_report:report")
+                report(plan, found, as_json=as_json, colour=colour, error=save == "-")
     if stop.signal is not None:
         whole = sum(one.record is not None and one.record.ended_early is None for one in found.values())
         kind = Interrupted if stop.signal is signal.SIGINT else Terminated
         raise kind(f"stopped: {whole} of {len(plan.runs)} runs went their whole length")
+    if not any(one.reached for one in found.values()):
+        raise PreconditionError(
+            one_line(next(iter(found.values())).problem or ""), TLS_HINT if server.tls else RUNS_HINT
+        )
     if max_error_share is not None and (broken := _too_many_errors(plan, found, max_error_share)):
         raise GateBroken("\n".join(map(one_line, broken)))
     if failed := [one.problem for one in found.values() if one.problem]:
         raise RunsFailed(f"{len(failed)} of {len(found)} runs gave nothing: {one_line(failed[0])}")
 
 
-def _on_signal(times: int) -> None:
-    """The first ends the window as its duration would, the second ends everything."""
-    once = "stopping when the requests in flight have ended (again to stop at once)"
-    click.echo(once if times == 1 else "stopping at once", err=True)
-
-
-def _text(path: str) -> str:
-    return source.read_source(path)[0].decode("utf-8", "replace")
+def _save(found: Mapping[str, Benched], save: str | None, *, force: bool) -> None:
+    """Write what was measured; a file that is there is not replaced by nothing."""
+    lines = [sample.model_dump_json(exclude_defaults=True) for one in found.values() for sample in one.samples]
+    if save is not None and lines:
+        write_output("".join(f"{line}\n" for line in lines), save, force=force)
 
 
 def _line(name: str, cycle: int, cycles: int, one: Benched) -> str:

@@ -14,9 +14,11 @@ import click
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from dynamometer.cli.lazy import load
+from dynamometer.cli.options import check_output
 from dynamometer.domain.experiment import Name, Workload
 from dynamometer.domain.units import parse_duration
-from dynamometer.errors import PreconditionError, UsageError
+from dynamometer.errors import NotFoundError, PreconditionError, UsageError
+from dynamometer.wiring.source import read_source
 
 SWEEP_TO = 64
 """Highest concurrency of --sweep when nothing else is said."""
@@ -108,6 +110,15 @@ def _number(text: str) -> float | str:
         return text
 
 
+def text_of(dataset: str) -> str:
+    """The text of a file of prompts."""
+    try:
+        return read_source(dataset)[0].decode("utf-8", "replace")
+    except NotFoundError as error:
+        hint = "bench takes builtin, synthetic or a JSONL file; datasets of Hugging Face take a campaign"
+        raise NotFoundError(error.message, hint) from error
+
+
 def name_of(option: str, text: str) -> str:
     """A name that reports and keys can hold."""
     try:
@@ -124,13 +135,9 @@ def check_save(save: str | None, *, force: bool, as_json: bool) -> None:
         if as_json:
             raise UsageError("--save - and --json both write to standard output", hint="give --save the name of a file")
         return
-    path = Path(save)
-    if path.is_dir():
+    if Path(save).is_dir():
         raise UsageError(f"--save {save}: is a folder", hint="give the name of a file")
-    if path.exists() and not force:
-        raise UsageError(f"{save} exists", hint="add --force to replace it")
-    if not os.access(path.absolute().parent, os.W_OK):
-        raise PreconditionError(f"--save {save}: its folder is not there, or not writable")
+    check_output(save, force=force)
 
 
 def seconds_of(option: str, text: str) -> float:

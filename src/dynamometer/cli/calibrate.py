@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -33,13 +34,15 @@ MOST_STREAMS = 60_000
 
 
 def _streams(_context: click.Context, _option: click.Parameter, text: str) -> tuple[int, ...]:
-    """Numbers of streams from text, in order, each once."""
+    """Numbers of streams from text, in order."""
     try:
-        found = tuple(sorted({int(word) for word in text.split(",")}))
+        found = tuple(sorted(int(word) for word in text.split(",")))
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is not a list of numbers, such as 1,16,64") from error
     if found[0] < 1 or found[-1] > MOST_STREAMS:
         raise click.BadParameter(f"streams are from 1 to {MOST_STREAMS}")
+    if twice := next((number for number, following in pairwise(found) if number == following), None):
+        raise click.BadParameter(f"{twice} is there twice; --rounds gives a level more requests")
     return found
 
 
@@ -78,7 +81,7 @@ def _streams(_context: click.Context, _option: click.Parameter, text: str) -> tu
     help="Client processes that share each level, as execution.client_processes.",
 )
 @click.option("--user-stamps", is_flag=True, help="Stamp in user space even where the kernel would.")
-@click.option("--replace", is_flag=True, help="Keep what is measured now also in place of levels from more events.")
+@click.option("--replace", is_flag=True, help="Keep what is measured now also in place of better levels.")
 @click.option("--no-save", is_flag=True, help="Do not keep the result.")
 @json_option
 def command(
@@ -99,7 +102,8 @@ def command(
     where there are two, on a core of its own. Error is what the client says minus what the server truly sent.
 
     Each level is kept as soon as it is measured, for this machine and this version; records cite it, and a run beyond
-    it gets a doubt. A level stays when the same one is measured again from fewer events, as by --quick.
+    it gets a doubt. A level stays when the same one is measured again from fewer events, as by --quick, or worse, so
+    that it covers no run.
     """
     if quick and (tokens is not None or rounds is not None):
         raise UsageError("--quick sets the numbers of tokens and of rounds; leave --tokens and --rounds out")
@@ -203,33 +207,37 @@ def _report(
         click.echo(line, err=True)
     if calibration is None:
         return
-    if fuller := _fuller(levels, calibration):
-        those = "this one" if len(fuller) == 1 else "these"
-        click.echo(
-            f"{named(fuller)}: measured before from more events, which stays; --replace keeps {those}",
-            err=True,
-        )
-    if len(fuller) < len(levels):
+    stayed = _stayed(levels, calibration)
+    for how in ("better", "from more events"):
+        if alike := [kept for kept, reason in stayed if reason == how]:
+            those = "this one" if len(alike) == 1 else "these"
+            click.echo(f"{named(alike)}: measured {how} before, which stays; --replace keeps {those}", err=True)
+    if len(stayed) < len(levels):
         click.echo(f"calibration {calibration.id} kept in {_file(calibration)}", err=True)
 
 
 def _document(
     host: HostFacts, levels: Sequence[CalibrationLevel], calibration: Calibration | None
 ) -> dict[str, object]:
-    fuller = _fuller(levels, calibration) if calibration else []
+    stayed = _stayed(levels, calibration) if calibration else []
     return {
         "schema_version": 1,
         "id": calibration.id if calibration else None,
         "file": _file(calibration) if calibration else None,
         "host": host.model_dump(mode="json"),
         "levels": [level.model_dump(mode="json") for level in levels],
-        "stayed": [level.model_dump(mode="json") for level in fuller],
+        "stayed": [kept.model_dump(mode="json") for kept, _ in stayed],
     }
 
 
-def _fuller(levels: Sequence[CalibrationLevel], calibration: Calibration) -> list[CalibrationLevel]:
-    """Levels of the calibration that stay in place of those measured now."""
-    return [kept for level in levels for kept in calibration.levels if kept.load == level.load and kept != level]
+def _stayed(levels: Sequence[CalibrationLevel], calibration: Calibration) -> list[tuple[CalibrationLevel, str]]:
+    """Levels of the calibration that stay in place of those measured now, and how they were measured."""
+    return [
+        (kept, "better" if kept.worth > level.worth else "from more events")
+        for level in levels
+        for kept in calibration.levels
+        if kept.load == level.load and kept != level
+    ]
 
 
 def _file(calibration: Calibration) -> str:

@@ -8,6 +8,7 @@ import click
 
 from dynamometer.cli.options import colour_option, json_option, output_options, results_option, write_output
 from dynamometer.cli.results import print_report
+from dynamometer.errors import DamageError
 from dynamometer.report.formats import FORMATS
 from dynamometer.wiring import owning, reading
 
@@ -35,13 +36,21 @@ def command(
     as_json: bool,
     colour: str,
 ) -> None:
-    """Print the results of a campaign: the newest one, or the one with this id. Works while it runs, too."""
+    """Print the results of a campaign: the newest one, or the one with this id. Works while it runs, too.
+
+    Records that are damaged are left out and named; when no other is there, the exit code is 3.
+    """
     root = owning.find_campaign(campaign_id, results_dir) if campaign_id else owning.newest_campaign(results_dir)
     results = reading.summary_of(root, None if interval == "auto" else interval)
     form = "json" if as_json else form
     if form == "text" and output == "-":
         print_report(results, colour)
-        return
-    for problem in results.damaged:
-        click.echo(f"left out, damaged: {problem}", err=True)
-    write_output(FORMATS[form](results.summary), output, force=force)
+    else:
+        for problem in results.damaged:
+            click.echo(f"left out, damaged: {problem}", err=True)
+        write_output(FORMATS[form](results.summary), output, force=force)
+    if results.damaged and not any(row.runs for row in results.analysed.rows):
+        raise DamageError(
+            f"no record of this campaign reads: {results.damaged[0]}",
+            hint="restore the folder from a backup, or run the campaign anew (without --resume)",
+        )

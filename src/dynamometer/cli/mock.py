@@ -15,6 +15,7 @@ from dynamometer.cli.options import json_option
 from dynamometer.engines.fake import FakeOptions, Fault
 from dynamometer.engines.fake import command as server_command
 from dynamometer.errors import PreconditionError
+from dynamometer.store.files import storage_problem
 
 HOST = "127.0.0.1"
 FAULTS = tuple(fault for fault in get_args(Fault) if fault != "start_failure")
@@ -83,6 +84,8 @@ def command(
         truth_file=str(true_times.resolve()) if true_times else None,
     )
     listener = _listen(port)
+    if true_times is not None:
+        _make_file(true_times)
     url = f"http://{HOST}:{listener.getsockname()[1]}"
     if as_json:
         document = {"schema_version": 1, "url": url, "pid": os.getpid(), "options": options.model_dump(mode="json")}
@@ -92,6 +95,14 @@ def command(
     sys.stdout.flush()
     argv = server_command(options, "fd", listener.detach())
     os.execv(argv[0], argv)
+
+
+def _make_file(path: Path) -> None:
+    """The file for the true times, before anybody is told that we serve."""
+    try:
+        path.touch()
+    except OSError as error:
+        raise storage_problem(error, path) from error
 
 
 def _listen(port: int) -> socket.socket:

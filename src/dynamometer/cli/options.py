@@ -13,7 +13,7 @@ import click
 
 from dynamometer.errors import PreconditionError, UsageError
 from dynamometer.report import FORMAT_NAMES
-from dynamometer.store.files import write_whole
+from dynamometer.store.files import storage_problem, write_into, write_whole
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -111,14 +111,41 @@ def print_json(document: dict[str, Any]) -> None:
 
 
 def write_output(text: str, output: str, *, force: bool) -> None:
-    """Write to a file, whole or not at all; ``-`` is standard output. An existing file is kept unless forced."""
+    """Write to a file, whole or not at all; ``-`` is standard output. An existing file is kept unless forced.
+
+    Through a link, so that the link stays. Into a device or a pipe, which stays too; only a disk asks to be forced.
+    """
     if output == "-":
         click.echo(text, nl=not text.endswith("\n"))
         return
+    check_output(output, force=force)
     path = Path(output)
-    if path.exists() and not force:
-        raise UsageError(f"{output} exists", hint="add --force to replace it")
+    if _stays(path):
+        write_into(path, text)
+    else:
+        write_whole(Path(os.path.realpath(path)), text)
+    click.echo(f"wrote {output}", err=True)
+
+
+def check_output(output: str, *, force: bool) -> None:
+    """Refuse what ``write_output`` could not write to, or must not.
+
+    Raises UsageError for what is there and would be replaced, PreconditionError for what cannot be written.
+    """
+    path = Path(output)
+    try:
+        stays = _stays(path)
+    except OSError as error:  # a folder above it that we may not search
+        raise storage_problem(error, path) from error
     if path.is_dir():
         raise PreconditionError(f"{output} is a folder")
-    write_whole(path, text)
-    click.echo(f"wrote {output}", err=True)
+    if (path.is_file() or path.is_block_device()) and not force:
+        raise UsageError(f"{output} exists", hint="add --force to replace it")
+    if not os.access(path if stays else Path(os.path.realpath(path)).parent, os.W_OK):
+        why = "you may not write to it" if stays else "its folder is not there, or not writable"
+        raise PreconditionError(f"cannot write {output}: {why}")
+
+
+def _stays(path: Path) -> bool:
+    """Whether something is there that is no file: a device or a pipe is written to, never replaced."""
+    return path.exists() and not path.is_file()

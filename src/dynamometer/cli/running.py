@@ -15,7 +15,7 @@ from dynamometer.cli.display import Display, JsonLines, Log, Story
 from dynamometer.cli.options import interactive, use_colour
 from dynamometer.cli.results import print_report, write_report_page
 from dynamometer.domain.event import Closed
-from dynamometer.errors import Interrupted, RunsFailed, Terminated
+from dynamometer.errors import DiskFull, Interrupted, RunsFailed, Terminated
 from dynamometer.store.layout import CampaignFolder
 from dynamometer.wiring import owning, reading
 from dynamometer.wiring.owning import Hooks, Session
@@ -37,8 +37,15 @@ class Manner:
 def execute(prepared: Prepared, folder: CampaignFolder, manner: Manner, advice: str) -> None:
     """Run what is left of a campaign, print its table, write its page.
 
-    Raises RunsFailed, Interrupted or Terminated for everything that did not end well.
+    Raises RunsFailed, Interrupted, Terminated or DiskFull for everything that did not end well.
     """
+    try:
+        _execute(prepared, folder, manner, advice)
+    except DiskFull as error:
+        raise DiskFull(error.message, f"{error.hint}, then {advice}") from error
+
+
+def _execute(prepared: Prepared, folder: CampaignFolder, manner: Manner, advice: str) -> None:
     console = Console(
         stderr=True,
         no_color=not use_colour(manner.colour, error=True),

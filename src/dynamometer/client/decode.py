@@ -81,7 +81,7 @@ def decode(
         sent_ns=exchange.sent_ns,
         ended_ns=exchange.pieces[-1].arrival_ns if exchange.pieces else None,
         arrivals_ns=arrivals,
-        event_tokens=event_tokens(answer.counts, answer.totals, answer.usage),
+        event_tokens=event_tokens(answer.counts, answer.totals, answer.usage, answer.finish),
         merged=sum(count for count in Counter(arrivals).values() if count > 1),
         resent=exchange.resent,
         prompt_chars=prompt_chars,
@@ -96,11 +96,14 @@ def decode(
     )
 
 
-def event_tokens(counts: list[int | None], totals: list[int | None], usage: Usage | None) -> tuple[int, ...] | None:
+def event_tokens(
+    counts: list[int | None], totals: list[int | None], usage: Usage | None, finish: str | None = None
+) -> tuple[int, ...] | None:
     """Tokens in each event that carries some, or None when nobody tells.
 
     First the events' own counts (token ids, log probabilities), then the engine's running total in each event, then
-    one each, if the server's usage agrees with that.
+    one each, if the server's usage agrees with that; it may also count the token that ended the text, which no event
+    carries.
     """
     if not counts:
         return None
@@ -112,15 +115,11 @@ def event_tokens(counts: list[int | None], totals: list[int | None], usage: Usag
         steps = tuple(later - earlier for earlier, later in pairwise([0, *running]))
         if all(step > 0 for step in steps):
             return steps
-    if usage is not None and usage.completion_tokens == len(counts):
-        return (1,) * len(counts)
-    return None
+    unseen = usage.completion_tokens - len(counts) if usage and usage.completion_tokens is not None else None
+    return (1,) * len(counts) if unseen == 0 or (unseen == 1 and finish not in {None, "length"}) else None
 
 
 def _judge_silence(exchange: Exchange, answer: _Answer) -> None:
-    if exchange.end == "unsent":
-        answer.fail("unsent", "held until the end of the window: as many requests as allowed were in flight")
-        return
     kinds: dict[str, ErrorKind] = {"refused": "refused", "timeout": "timeout", "stopped": "timeout"}
     answer.fail(kinds.get(exchange.end, "connection"), exchange.detail or "closed without an answer")
 
@@ -149,8 +148,9 @@ def _read(message: Message, answer: _Answer, *, streaming: bool, api: Api) -> No
     if message.status is None:
         return
     if message.status != 200:
-        where = f"redirect to {message.location}, not followed; " if message.location else ""
-        answer.fail("http_status", f"{message.status}: {where}{_excerpt(message.body)}")
+        where = f"redirect to {message.location}, not followed" if message.location else ""
+        said = "; ".join(filter(None, (where, _excerpt(message.body))))
+        answer.fail("http_status", f"{message.status}: {said}")
         return
     wanted = _STREAMS[api]
     is_stream = message.content_type == wanted or (

@@ -7,13 +7,11 @@ from typing import Literal
 
 from dynamometer.domain.record import ClientHealth, Window
 
-End = Literal[
-    "complete", "closed", "reset", "refused", "insecure", "malformed", "timeout", "oversize", "stopped", "unsent"
-]
+End = Literal["complete", "closed", "reset", "refused", "insecure", "malformed", "timeout", "oversize", "stopped"]
 """How an exchange ended. complete: the framing says so. closed: the server closed the connection. reset: it was
 reset. refused: no connection. insecure: a connection, but no TLS on it: the certificate is not trusted, or there is
 none. malformed: not HTTP. timeout: its time was up. oversize: more bytes than allowed. stopped: the whole measurement
-was told to stop. unsent: it was due while too many were in flight, until the end."""
+was told to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +41,7 @@ class Exchange:
     place: int
     """Of the request among all of the phase, from 0."""
     sent_ns: int
-    """When the last byte was handed to the kernel; for a refused one, when the connection was asked for; for one that
-    was never sent, when it was given up."""
+    """When the last byte was handed to the kernel; for a refused one, when the connection was asked for."""
     pieces: tuple[Piece, ...]
     """What arrived, in order; empty when nothing did."""
     end: End
@@ -61,6 +58,8 @@ class Traffic:
     """All exchanges of one measurement, in the order of their places, which with one process is that of their sends."""
 
     exchanges: tuple[Exchange, ...]
+    unsent: tuple[tuple[int, int], ...]
+    """Place and due time of each request that was due while too many were in flight, until the end: never sent."""
     window: Window
     health: ClientHealth
     connections: int

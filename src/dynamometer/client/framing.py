@@ -9,7 +9,11 @@ class MalformedError(Exception):
     """What came is not HTTP/1."""
 
 
-EVENT_END, LINE_END, CHUNK_END = b"\n\n", b"}\n", b"\r\n"
+EVENT_END, CHUNK_END = b"\n\n", b"\r\n"
+MARKS = (EVENT_END, b"}\n", b"\r\n\r\n")
+"""Ends of events: of a stream whose lines end with LF, of JSON lines, and of a stream with CRLF (and of a head)."""
+MOST_EVENTS = 64
+"""Events told apart at one look. What looks like more is no stream of tokens, or so late that its stamps are joined."""
 
 
 def is_one_event(buffer: bytearray, size: int) -> bool:
@@ -22,12 +26,13 @@ def is_one_event(buffer: bytearray, size: int) -> bool:
 def event_sizes(data: bytes) -> list[int]:
     """Sizes of the events in ``data``, each with the chunk it is sent in: of an event stream, or of JSON lines.
 
-    They add up to all of it; what is no whole event is the last one. A guess that does no harm: wherever bytes are cut,
-    none is lost.
+    They add up to all of it; what is no whole event, and what comes after many, is the last one. A guess that does no
+    harm: wherever bytes are cut, none is lost.
     """
-    mark = EVENT_END if EVENT_END in data else LINE_END
-    sizes, begin = [], 0
-    while (found := data.find(mark, begin)) >= 0:
+    mark = next((mark for mark in MARKS if mark in data), EVENT_END)
+    sizes: list[int] = []
+    begin = 0
+    while len(sizes) < MOST_EVENTS and (found := data.find(mark, begin)) >= 0:
         end = found + len(mark)
         if data.startswith(CHUNK_END, end):
             end += len(CHUNK_END)

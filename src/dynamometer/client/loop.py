@@ -166,12 +166,14 @@ class Loop:
         self._on_close: Callable[[], None] | None = None
         self._cpu_ns = 0
         self.exchanges: list[RawExchange] = []
+        self.unsent_ns: list[int] = []  # when those were due that were never sent
         self.reads = 0
         self.connections = 0
         self.begin_ns = 0
         self.end_ns = 0
         self.cpu_ns = 0
         self.gave_up: str | None = None
+        self.overdue = False
         self.was_interrupted = False
         self.hangs_up = hangs_up  # the server closes connections that it promised to keep: a new one for each request
         self.nice = 0
@@ -252,13 +254,9 @@ class Loop:
 
     def _give_up_unsent(self) -> None:
         """Keep what was due and never sent: to leave it out would make a slow server look fast."""
-        due = takewhile(
-            lambda due_ns: due_ns <= self.end_ns, (self.begin_ns + at for at in self._begins[self._begun :])
-        )
-        for due_ns, (place, request) in zip(due, self._requests, strict=False):
-            self.exchanges.append(RawExchange(place, request, due_ns, self.end_ns, scheduled_ns=due_ns))
-            self.exchanges[-1].end = "unsent"
-            self.held += 1
+        due = (self.begin_ns + at for at in self._begins[self._begun :])
+        self.unsent_ns = list(takewhile(lambda due_ns: due_ns <= self.end_ns, due))
+        self.held += len(self.unsent_ns)
 
     def _turn(self) -> None:
         """Serve what comes until the next tick. The hot path."""
@@ -341,7 +339,7 @@ class Loop:
         size, ancillary, _, _ = sock.recvmsg_into((waiting,), ANCILLARY_BYTES, socket.MSG_PEEK)
         if tls is None and is_one_event(waiting, size):
             return [(sock.recv(size), ancillary)]
-        data = bytes(waiting[:size])
+        data = memoryview(waiting)[:size].tobytes()
         sizes = event_sizes(data) if tls is None else tls.record_sizes(data)
         return [sock.recvmsg(size, ANCILLARY_BYTES)[:2] for size in sizes] if size else [(data, ancillary)]
 
@@ -516,6 +514,7 @@ class Loop:
             self._more, self.was_interrupted = False, True
             self._close_window(now)
         if self._limits.deadline_ns is not None and now >= self._limits.deadline_ns:
+            self.overdue = True
             self._give_up("the time for the run was up")
             for slot in self._slots:
                 self._finish(slot, "stopped", "the time for the run was up")

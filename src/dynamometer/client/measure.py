@@ -49,8 +49,8 @@ def measure(
     The window runs from the first send (of an open loop: from the first scheduled time) to the last end; under a stop
     with a duration it ends after that duration, what is in flight then is left to end, and only tokens that arrive
     within the window belong to its throughput. An open loop has at most ``slots`` requests in flight: those beyond are
-    held until one ends, which their lateness and ``held`` tell; what is held when the duration ends is never sent, and
-    is an exchange that ends ``unsent``. When ``interrupted`` (asked about twenty times a second) says so, the window
+    held until one ends, which their lateness and ``held`` tell; what is held when the duration ends is never sent.
+    When ``interrupted`` (asked about twenty times a second) says so, the window
     ends as if its duration were over.
     ``connect`` connections are opened ahead, all when left out, and ``ready`` requests are made. ``on_open`` is called
     when they stand, right before the first send, ``on_close`` at the window's end. ``kernel_stamps=False`` stamps in
@@ -112,20 +112,29 @@ def _here(
 
 def _traffic(shares: Sequence[Share], *, stamped: bool, open_loop: bool) -> Traffic:
     exchanges = tuple(sorted((each for share in shares for each in share.exchanges), key=lambda each: each.place))
+    unsent = tuple(sorted(one for share in shares for one in share.unsent))
     sends = [] if open_loop else [exchange.sent_ns for exchange in exchanges]
     begin_ns = min(sends, default=min(share.begin_ns for share in shares))
     window = Window(begin_ns=begin_ns, end_ns=max(begin_ns, *(share.end_ns for share in shares)))
     return Traffic(
         exchanges=exchanges,
+        unsent=unsent,
         window=window,
         health=_health(shares, window, stamped=stamped).model_copy(
-            update=_sending(exchanges, sum(share.held for share in shares))
+            update=_sending(exchanges, [due_ns for _, due_ns in unsent], sum(share.held for share in shares))
         ),
         connections=sum(share.connections for share in shares),
-        gave_up=next((share.gave_up for share in shares if share.gave_up is not None), None),
+        gave_up=_gave_up(shares),
         was_interrupted=any(share.was_interrupted for share in shares),
         hangs_up=any(share.hangs_up for share in shares),
     )
+
+
+def _gave_up(shares: Sequence[Share]) -> str | None:
+    """Why the load was not gone through: a process that reached nobody speaks for all only when none did."""
+    reasons = [share.gave_up for share in shares]
+    cut = next((share.gave_up for share in shares if share.gave_up is not None and share.overdue), None)
+    return cut or (reasons[0] if None not in reasons else None)
 
 
 def _health(shares: Sequence[Share], window: Window, *, stamped: bool) -> ClientHealth:
@@ -144,21 +153,20 @@ def _health(shares: Sequence[Share], window: Window, *, stamped: bool) -> Client
     )
 
 
-def _sending(exchanges: Sequence[Exchange], held: int) -> dict[str, int | float | None]:
+def _sending(exchanges: Sequence[Exchange], unsent_ns: Sequence[int], held: int) -> dict[str, int | float | None]:
     """How an open loop kept to its schedule; nothing of a closed loop, which has none."""
-    due = [exchange.scheduled_ns for exchange in exchanges if exchange.scheduled_ns is not None]
-    sent = [(each.sent_ns, each.scheduled_ns) for each in exchanges if each.end != "unsent"]
-    late = sorted(sent_ns - due_ns for sent_ns, due_ns in sent if due_ns is not None)
+    sent = [(each.sent_ns, each.scheduled_ns) for each in exchanges if each.scheduled_ns is not None]
+    late = sorted(sent_ns - due_ns for sent_ns, due_ns in sent)
     if not late:
         return {}
     return {
-        "asked_per_s": _per_second(due),
+        "asked_per_s": _per_second([*(due_ns for _, due_ns in sent), *unsent_ns]),
         "sent_per_s": _per_second([sent_ns for sent_ns, _ in sent]),
         "send_lateness_p50_ms": _quantile(late, 0.5) / 1e6,
         "send_lateness_p99_ms": _quantile(late, 0.99) / 1e6,
         "send_lateness_max_ms": late[-1] / 1e6,
         "held": held,
-        "unsent": len(exchanges) - len(sent),
+        "unsent": len(unsent_ns),
     }
 
 

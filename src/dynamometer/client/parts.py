@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -11,6 +12,9 @@ from itertools import count
 from dynamometer.client.exchange import Request
 from dynamometer.client.share import Task
 from dynamometer.load.arrivals import Pace
+
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals of a terminal or of a supervisor to all processes of a group: the parent hears them too, and decides."""
 
 
 class Word(Enum):
@@ -45,7 +49,7 @@ class Drawn:
     """
 
     file: int
-    """Descriptor of a file that all of them inherit, at offset 0."""
+    """Descriptor of a regular file that all of them inherit, at offset 0."""
     most: int | None
     """Places in all; None when there is no end to them."""
 

@@ -8,14 +8,15 @@ import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
-from dynamometer.client.parts import Part, Word
+from dynamometer.client.parts import IGNORED, Part, Word
 from dynamometer.client.share import run_share
 
 
 def main(descriptor: int) -> None:
     """Hear our part from the parent, do it, give back our share. Ends within a moment when the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the parent hears it too, and decides
-    with Connection(descriptor) as parent, suppress(EOFError):
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    with Connection(descriptor) as parent, suppress(EOFError, BrokenPipeError, ConnectionResetError):
         part: Part = parent.recv()
 
         def opening() -> int:

@@ -45,6 +45,8 @@ class Share:
     """What a process saw. Times are monotonic nanoseconds, which all processes of a host share."""
 
     exchanges: tuple[Exchange, ...]
+    unsent: tuple[tuple[int, int], ...]
+    """Place and due time of requests of an open loop that were never sent."""
     begin_ns: int
     end_ns: int
     lags_ns: array[int]
@@ -58,6 +60,8 @@ class Share:
     connections: int
     held: int
     gave_up: str | None
+    overdue: bool
+    """It gave up at the deadline, not because nobody could be reached."""
     was_interrupted: bool
     hangs_up: bool
 
@@ -75,7 +79,7 @@ def run_share(
 
     For ``opening``, ``on_close`` and ``interrupted`` see ``Loop``.
     """
-    numbered = enumerate(requests)
+    numbered, places = enumerate(requests), iter(places)
     made = list(islice(numbered, task.ready))
     loop = Loop(
         task.address,
@@ -94,10 +98,12 @@ def run_share(
     converter = Converter(loop.wakes)
     arrivals = [converter.arrivals(raw.raw_reads(), raw.sent_ns) for raw in loop.exchanges]
     pairs = list(zip(loop.exchanges, arrivals, strict=True))
+    lasts = task.stop.duration_ns is not None or loop.was_interrupted
     return Share(
         exchanges=tuple(_exchange(raw, times) for raw, times in pairs),
+        unsent=tuple(zip(places, loop.unsent_ns, strict=False)) if loop.unsent_ns else (),
         begin_ns=loop.begin_ns,
-        end_ns=loop.end_ns,
+        end_ns=loop.end_ns if lasts else max((_end(raw, times) for raw, times in pairs), default=loop.begin_ns),
         lags_ns=array("q", (lag for raw, times in pairs for lag in _lags(raw, times))),
         clock_steps=len(frozenset[int]().union(*(times.fallback_wakes for times in arrivals))) if task.stamped else 0,
         cpu_ns=loop.cpu_ns,
@@ -107,6 +113,7 @@ def run_share(
         connections=loop.connections,
         held=loop.held,
         gave_up=loop.gave_up,
+        overdue=loop.overdue,
         was_interrupted=loop.was_interrupted,
         hangs_up=loop.hangs_up,
     )
@@ -114,8 +121,10 @@ def run_share(
 
 def standing_at(places: Iterable[int], numbered: Iterable[tuple[int, T]]) -> Iterator[tuple[int, T]]:
     """Those that stand at the ascending places. A place is drawn when its turn comes, not before."""
-    numbered = iter(numbered)
+    numbered, before = iter(numbered), -1
     for wanted in places:
+        assert wanted > before, f"place {wanted} after {before}"
+        before = wanted
         for place, one in numbered:
             if place == wanted:
                 yield place, one
@@ -136,6 +145,11 @@ def _exchange(raw: RawExchange, times: Arrivals) -> Exchange:
         resent=raw.resent,
         scheduled_ns=raw.scheduled_ns,
     )
+
+
+def _end(raw: RawExchange, times: Arrivals) -> int:
+    """When an exchange ended: with its last byte, if that was the end of it."""
+    return times.arrivals_ns[-1] if raw.end == "complete" and times.arrivals_ns else raw.ended_ns
 
 
 def _lags(raw: RawExchange, times: Arrivals) -> Iterator[int]:

@@ -41,18 +41,20 @@ def reason(error: ssl.SSLError) -> str:
 class Tls:
     """One connection's TLS. ``closed`` once the peer has said that nothing more comes."""
 
-    __slots__ = ("_incoming", "_outgoing", "_tls", "closed")
+    __slots__ = ("_header", "_incoming", "_missing", "_outgoing", "_tls", "closed")
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self.closed = False
+        self._header, self._missing = b"", 0  # the begin of a header, and what is to come of the record after one
 
     def shake(self, data: bytes) -> bool:
         """Take the handshake as far as ``data`` allows; True when it is done. ``outgoing`` is to be sent either way.
 
         Raises TlsError.
         """
+        self.record_sizes(data)
         self._incoming.write(data)
         try:
             self._tls.do_handshake()
@@ -75,15 +77,24 @@ class Tls:
         return self._outgoing.read()
 
     def record_sizes(self, data: bytes) -> list[int]:
-        """Sizes of the records in ``data``, which is not taken in; the last one may not be whole."""
-        if self._incoming.pending:
-            return [len(data)]  # its begin belongs to a record that has come in part
-        sizes, begin = [], 0
+        """Sizes of the records in ``data``, which is what comes next, and is not taken in by this.
+
+        The first may be the rest of one that had come in part, the last may not be whole.
+        """
+        sizes: list[int] = []
+        begin = 0
         while begin < len(data):
-            length = data[begin + 3 : begin + HEADER_BYTES]
-            whole = HEADER_BYTES + int.from_bytes(length, "big") if len(length) == 2 else HEADER_BYTES
-            sizes.append(min(whole, len(data) - begin))
-            begin += sizes[-1]
+            if not self._missing:
+                header = self._header + data[begin : begin + HEADER_BYTES - len(self._header)]
+                if len(header) < HEADER_BYTES:
+                    self._header = header
+                    return [*sizes, len(data) - begin]
+                self._missing = HEADER_BYTES - len(self._header) + int.from_bytes(header[3:], "big")
+                self._header = b""
+            size = min(self._missing, len(data) - begin)
+            self._missing -= size
+            sizes.append(size)
+            begin += size
         return sizes
 
     def decrypt(self, data: bytes) -> bytes:

@@ -103,6 +103,13 @@ class CalibrationLevel(Value):
         return self.bad == 0 and self.ttft_error_ms.max is not None
 
     @property
+    def worth(self) -> Literal[0, 1, 2]:
+        """2: it covers runs. 1: it can be cited and covers none, for the client fell behind. 0: it tells nothing."""
+        if not self.useful:
+            return 0
+        return 2 if self.holds else 1
+
+    @property
     def load(self) -> tuple[int, float, Clock, int]:
         """What was asked of the client: of levels with the same, one is kept."""
         return self.streams, self.rate, self.clock, self.processes
@@ -113,7 +120,9 @@ class CalibrationLevel(Value):
         return self.requests * self.tokens + self.short_requests
 
     def outweighs(self, other: CalibrationLevel) -> bool:
-        """Whether it is to stay when ``other`` was measured after it: it is good, and from more events."""
+        """Whether it is to stay when ``other`` was measured after it: it is worth more, or as much from more events."""
+        if self.worth != other.worth:
+            return self.worth > other.worth
         return self.useful and self.asked_events > other.asked_events
 
     def beyond(self, streams: int, events_s: float, clock: str, processes: int) -> tuple[Beyond, ...]:
@@ -186,7 +195,7 @@ class Calibration(Value):
         """With levels measured anew in place of those with as many streams, the same rate, the same stamps and as
         many client processes.
 
-        One that was measured from more events stays, unless ``replace``.
+        One that outweighs the new one stays, unless ``replace``.
         """
         kept = {level.load: level for level in self.levels}
         for level in levels:

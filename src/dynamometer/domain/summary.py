@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dynamometer.domain.base import Value
 from dynamometer.domain.experiment import Length
+from dynamometer.domain.record import Window
 
 SUMMARY_SCHEMA = 1
 
@@ -86,6 +87,8 @@ class ExperimentSummary(Value):
     cycles_planned: int
     failed: int
     estimates: tuple[Estimate, ...]
+    windows: tuple[Window, ...] = ()
+    """Window of each cycle, in the order of ``per_cycle``: monotonic times, as samples have them."""
     doubts: tuple[Doubt, ...] = ()
 
     def estimate(self, metric: str) -> Estimate | None:

@@ -7,8 +7,9 @@ few fixed ones, which the page's style sheet replaces for dark screens (``STYLE`
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import count, pairwise
@@ -43,6 +44,9 @@ MOST_ROWS = 30
 """Experiments in one chart; more are unreadable, so the best are drawn and the rest counted."""
 LOG_FROM = 20.0
 """Largest / smallest value from which the axis is logarithmic."""
+
+MOST_TICKS = 9
+"""Values at an axis; more would run into each other."""
 
 _WIDTH = 860
 _ROW = 30
@@ -216,7 +220,46 @@ def _plot(bars: Sequence[_Bar], info: MetricInfo) -> Any:
         + _plain(legend=several)
         + ggsize(_WIDTH, round(_ROW * (1 - places[-1])) + _FRAME + (34 if several else 0))
     )
-    return plot + (scale_x_log10() if _is_wide(bars) else scale_x_continuous())
+    if not _is_wide(bars):
+        return plot + scale_x_continuous()
+    return plot + _log_axis(value for bar in bars for value in _extent(bar))
+
+
+def _log_axis(values: Iterable[float]) -> Any:
+    """A logarithmic axis with room beside the outermost values: lets-plot leaves none, and cuts their dots."""
+    exponents = [min(max(math.log10(value), -300), 300) for value in values]  # beyond it, limits are 0 or infinite
+    low, high = min(exponents), max(exponents)
+    room = max(0.04 * (high - low), 0.001)
+    limits = 10 ** (low - room), 10 ** (high + room)
+    breaks = log_ticks(*limits)
+    return scale_x_log10(limits=limits, expand=[0, 0], breaks=breaks, labels=[f"{tick:,.12g}" for tick in breaks])
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round values from ``low``, which is above 0, to ``high``: 1, 2, 5 times powers of ten.
+
+    Powers alone where these are too many, multiples of one of them where they are fewer than four.
+    """
+    ticks = _round_values(low, high, (1, 2, 5))
+    if len(ticks) < 4:
+        return _multiples(low, high)
+    if len(ticks) <= MOST_TICKS:
+        return ticks
+    powers = _round_values(low, high, (1,))
+    return powers[:: math.ceil(len(powers) / MOST_TICKS)]
+
+
+def _round_values(low: float, high: float, leads: Sequence[int]) -> list[float]:
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    values = (float(f"{lead}e{power}") for power in powers for lead in leads)
+    return [value for value in values if low <= value <= high]
+
+
+def _multiples(low: float, high: float) -> list[float]:
+    """Multiples of the smallest round step that gives no more than ``MOST_TICKS`` of them."""
+    least = (high - low) / (MOST_TICKS - 1)
+    step = _round_values(least, 10 * least, (1, 2, 5))[0]
+    return [float(f"{number * step:.12g}") for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _plain(*, legend: bool) -> Any:
@@ -318,6 +361,7 @@ def _effect_plot(ratios: Sequence[tuple[str, Effect]], at_least: float) -> Any:
         if effect.low is not None and effect.high is not None
     ]
     dots = [(place, words[effect.verdict], effect.value) for place, (_, effect) in zip(places, ratios, strict=True)]
+    ends = [end for _, effect in ratios for end in (effect.low, effect.value, effect.high) if end is not None]
     plot = ggplot() + geom_hline(
         yintercept=None, data={"y": places}, mapping=aes(yintercept="y"), color=_GRID, size=0.4, tooltips="none"
     )
@@ -348,7 +392,7 @@ def _effect_plot(ratios: Sequence[tuple[str, Effect]], at_least: float) -> Any:
         + scale_y_continuous(
             breaks=places, labels=[label for label, _ in ratios], limits=[places[-1] - 0.55, 0.55], expand=[0, 0]
         )
-        + scale_x_log10()
+        + _log_axis([1 / (1 + at_least), 1 + at_least, *ends])
         + labs(x="B / A", y="", color="verdict on B")
         + _plain(legend=True)
         + ggsize(_WIDTH, round(_ROW * (1 - places[-1])) + _FRAME + 34)

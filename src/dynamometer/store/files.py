@@ -44,6 +44,21 @@ def write_whole(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
         raise storage_problem(error, path) from error
 
 
+def write_into(path: Path, data: str) -> None:
+    """Write to a device, a pipe or whatever else is at ``path`` and must stay what it is.
+
+    Raises PreconditionError when it takes no data. A pipe that nobody reads is waited for.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            write_all(descriptor, data.encode())
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise storage_problem(error, path) from error
+
+
 def remove_temporaries(folder: Path) -> None:
     """Remove what writers that were killed left in a folder. Only its owner may: others may be in the making."""
     for path in folder.glob(".*.tmp"):
@@ -78,6 +93,9 @@ def make_folder(folder: Path, *, exclusive: bool = False) -> None:
 
 
 def _make_durable(folder: Path, *, exist_ok: bool) -> None:
+    """A folder that was there is left alone: the one above it need not be ours to read."""
+    if exist_ok and folder.is_dir():
+        return
     folder.mkdir(exist_ok=exist_ok)
     sync_folder(folder.parent)
 
@@ -85,8 +103,5 @@ def _make_durable(folder: Path, *, exist_ok: bool) -> None:
 def storage_problem(error: OSError, path: Path) -> PreconditionError:
     """What a failed write means, for people."""
     if error.errno in OUT_OF_SPACE:
-        return DiskFull(
-            f"the disk is full: cannot write {path}",
-            hint="free some space, then go on with: dyno campaign run FILE --resume",
-        )
+        return DiskFull(f"the disk is full: cannot write {path}", hint="free some space")
     return PreconditionError(f"cannot write {path}: {error.strerror or error}", hint="check that you may write there")

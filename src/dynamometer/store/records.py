@@ -36,10 +36,15 @@ def write_samples(folder: Path, samples: Iterable[Sample]) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def read_samples(path: Path) -> tuple[Sample, ...]:
-    """The raw samples. Raises DamageError with the line of the first bad one."""
-    samples = []
-    for number, line in enumerate(_bytes(path).splitlines(), 1):
+def read_samples(path: Path, sha256: str | None = None) -> tuple[Sample, ...]:
+    """The raw samples.
+
+    Raises DamageError with the line of the first bad one, or when the file is not the one with that ``sha256``.
+    """
+    samples, data = [], _bytes(path)
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise DamageError(f"{path}: it is not what its record says it is")
+    for number, line in enumerate(data.splitlines(), 1):
         try:
             samples.append(_SAMPLE.validate_json(line))
         except ValidationError as error:

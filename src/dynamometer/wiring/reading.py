@@ -56,8 +56,9 @@ def summary_of(root: Path, interval_method: str | None = None) -> Results:
             if found.sha256 != run.record_sha256:
                 damaged.append(f"{path}: it was changed after it was written")
                 continue
+            samples = read_samples(path.parent / found.record.samples_file, found.record.samples_sha256)
+            metrics[run_id] = measure(found.record, samples)
             records[run_id] = found.record
-            metrics[run_id] = measure(found.record, read_samples(path.parent / found.record.samples_file))
         except DynoError as error:
             damaged.append(error.message)
     analysed = analyse(
@@ -147,7 +148,7 @@ def bench_results(plan: Plan, found: Mapping[str, Benched]) -> Results:
             records[run_id] = one.record
             metrics[run_id] = measure(one.record, one.samples)
     status.counts = dict(Counter(run.state for run in status.runs.values()))
-    ended = len(found) == len(plan.runs)
+    ended = len(found) == len(plan.runs) and all(record.ended_early is None for record in records.values())
     status.state = "interrupted" if not ended else "failed" if status.counts.get("failed") else "completed"
     return Results(analyse(plan, status, records, metrics, version=__version__, advice=BENCH), ())
 

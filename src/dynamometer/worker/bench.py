@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import re
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,9 +17,10 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
 
-from dynamometer.client.measure import never
+from dynamometer.client.measure import never, nothing
+from dynamometer.client.stamps import make_room
 from dynamometer.client.tls import reason
-from dynamometer.domain.experiment import NAME_PATTERN
+from dynamometer.domain.experiment import NAME_PATTERN, Workload
 from dynamometer.domain.ident import text_hash
 from dynamometer.domain.record import EngineFacts, ModelFacts, Reading, Record, Sample
 from dynamometer.domain.step import Step
@@ -29,6 +31,9 @@ from dynamometer.worker.drive import Driven, drive
 from dynamometer.worker.facts import host_facts
 from dynamometer.worker.record import record_of
 
+TLS_HINT = "SSL_CERT_FILE=FILE names authorities to trust; a server without TLS is at http://"
+RUNS_HINT = "is the server running?"
+"""What helps when a server cannot be reached, with TLS and without."""
 ANSWER_S = 10
 """Longest wait for the list of models."""
 MOST_BYTES = 4 * 1024 * 1024
@@ -140,14 +145,13 @@ def _get(server: Server, path: str, key: SecretStr | None) -> _Answer:
         answer = connection.getresponse()
         return _Answer(answer.status, answer.getheader("Location"), _read(answer))
     except ssl.SSLError as error:
-        hint = "SSL_CERT_FILE=FILE names authorities to trust; a server without TLS is at http://"
-        raise PreconditionError(f"cannot reach {server.url}: {reason(error)}", hint) from error
+        raise PreconditionError(f"cannot reach {server.url}: {reason(error)}", TLS_HINT) from error
     except TimeoutError as error:
         message = f"{server.url}{path} did not answer within {ANSWER_S} s"
         raise PreconditionError(message, hint="name the model: --model NAME") from error
     except OSError as error:
         reason_ = error.strerror or error
-        raise PreconditionError(f"cannot reach {server.url}: {reason_}", hint="is the server running?") from error
+        raise PreconditionError(f"cannot reach {server.url}: {reason_}", RUNS_HINT) from error
     except http.client.HTTPException as error:
         message = f"{server.url}{path} answered something that is not HTTP: {str(error)[:80]!r}"
         raise PreconditionError(message, hint="is this an LLM server? one with TLS is at https://") from error
@@ -179,15 +183,29 @@ def endpoint_of(server: Server, api: Api, model: str, key: SecretStr | None, *, 
     )
 
 
+def make_room_for(workloads: Iterable[Workload]) -> None:
+    """Make sure that the largest load can have its connections. Raises PreconditionError."""
+    make_room(max(map(_most_slots, workloads)))
+
+
+def _most_slots(workload: Workload) -> int:
+    """Most requests in flight: never more than an open loop has."""
+    within = workload.load.requests_within(workload.duration_s) if workload.duration_s is not None else None
+    most = workload.load.most_in_flight
+    return min(most, workload.requests or math.ceil(within or most)) if workload.load.is_open else most
+
+
 @dataclass(frozen=True, slots=True)
 class Benched:
     """One level of load."""
 
     record: Record | None
-    """None when not one request was answered whole, or the window was cut short."""
+    """None when not one request was answered whole, the window was cut short, or the client could not go on."""
     samples: tuple[Sample, ...]
     problem: str | None
     """Why there is no record."""
+    reached: bool = True
+    """False when the server was not there: not one connection was made."""
 
 
 def bench(
@@ -196,12 +214,13 @@ def bench(
     server: Server,
     *,
     prompts_text: str | None,
+    on_window_open: Callable[[], None] = nothing,
     interrupted: Callable[[], bool] = never,
 ) -> Benched:
     """Drive the endpoint with one load. The engine is not ours: no load time, no memory, no energy.
 
-    ``interrupted`` and what is raised are those of ``drive``; besides, raises PreconditionError for a host that has no
-    address.
+    ``on_window_open``, ``interrupted`` and what is raised are those of ``drive``; PreconditionError becomes the problem
+    of this run alone.
     """
     began, started_at = time.monotonic_ns(), datetime.now(UTC).isoformat(timespec="milliseconds")
     deadline_ns = began + int(step.timeout_s * NS_PER_S)
@@ -210,22 +229,21 @@ def bench(
             step,
             endpoint,
             prompts_text=prompts_text,
-            on_window_open=lambda: None,
-            on_window_close=lambda: None,
+            on_window_open=on_window_open,
+            on_window_close=nothing,
             deadline_ns=deadline_ns,
             cold_request=False,
             interrupted=interrupted,
         )
     except socket.gaierror as error:
-        raise PreconditionError(f"cannot reach {server.url}: {error.strerror}") from error
-    sent = [sample for sample in driven.samples if sample.phase == "window"]
-    if driven.cut_short is not None and driven.window.begin_ns >= deadline_ns:
-        return Benched(None, driven.samples, _used_up(driven, step.timeout_s))
-    if driven.cut_short is not None:
-        return Benched(None, driven.samples, f"the window was cut short: {driven.cut_short}; give it more --timeout")
-    if not any(sample.error is None for sample in sent):
-        detail = next((sample.error_detail or sample.error for sample in sent), "no request was sent")
-        return Benched(None, driven.samples, f"no request was answered whole: {detail}")
+        return Benched(None, (), f"cannot reach {server.url}: {error.strerror}", reached=False)
+    except PreconditionError as error:
+        return Benched(None, (), "; ".join(filter(None, (error.message, error.hint))))
+    if not driven.connections and all(sample.status is None for sample in driven.samples):
+        detail = _first_wrong(driven.samples) or driven.cut_short
+        return Benched(None, driven.samples, f"cannot reach {server.url}: {detail}", reached=False)
+    if (problem := _problem(driven, step.timeout_s, deadline_ns)) is not None:
+        return Benched(None, driven.samples, problem)
     record = record_of(
         step,
         driven,
@@ -241,6 +259,40 @@ def bench(
         samples_sha256=text_hash(""),
     )
     return Benched(record, driven.samples, None)
+
+
+def _problem(driven: Driven, timeout_s: float, deadline_ns: int) -> str | None:
+    """Why there is no record of what came from a server that was reached; None when there is one."""
+    sent = [sample for sample in driven.samples if sample.phase == "window"]
+    if driven.cut_short is not None:
+        if driven.window.begin_ns >= deadline_ns:
+            return _used_up(driven, timeout_s)
+        if time.monotonic_ns() >= deadline_ns:
+            return _ran_out(sent, driven.cut_short, timeout_s, deadline_ns)
+        return f"the window was cut short: {driven.cut_short}"
+    if any(sample.error is None for sample in sent):
+        return None
+    return f"no request was answered whole: {_first_wrong(sent) or 'no request was sent'}"
+
+
+def _first_wrong(samples: Iterable[Sample]) -> str | None:
+    return next((sample.error_detail or sample.error for sample in samples if sample.error), None)
+
+
+def _ran_out(sent: list[Sample], cut_short: str, timeout_s: float, deadline_ns: int) -> str:
+    answered = sum(sample.error is None for sample in sent)
+    endless = [sample for sample in sent if sample.error_detail == cut_short]
+    wrong = [sample for sample in sent if sample.error and sample.error_detail != cut_short]
+    oldest_s = (deadline_ns - min((sample.sent_ns for sample in endless), default=deadline_ns)) / NS_PER_S
+    parts = (
+        f"{answered} of {len(sent)} requests sent were answered",
+        f"{len(endless)} in flight without an end, the oldest for {oldest_s:.3g} s" if endless else "",
+        f"{len(wrong)} went wrong ({_first_wrong(wrong)})" if wrong else "",
+    )
+    return (
+        f"the window was cut short when the {format_duration(timeout_s)} of --timeout were up: "
+        f"{', '.join(filter(None, parts))}; raise --timeout if answers may take longer"
+    )
 
 
 def _used_up(driven: Driven, timeout_s: float) -> str:

@@ -206,7 +206,18 @@ class _Course:
             )
             for exchange, (_, prompt) in zip(traffic.exchanges, prompts, strict=True)
         )
-        return tuple(samples), traffic
+        return (*samples, *(self._unsent(phase, first, *one, traffic.window) for one in traffic.unsent)), traffic
+
+    def _unsent(self, phase: Phase, first: int, place: int, due_ns: int, window: Window) -> Sample:
+        """The sample of a request that was never made."""
+        return Sample(
+            id=self._id(phase, first + place),
+            phase=phase,
+            scheduled_ns=due_ns,
+            sent_ns=window.end_ns,
+            error="unsent",
+            error_detail="held until the end of the window: as many requests as allowed were in flight",
+        )
 
     def prompts(self, phase: Phase) -> Iterator[Prompt]:
         """The endless prompts of a phase, always the same ones."""
@@ -220,8 +231,10 @@ class _Course:
 
     def request(self, phase: Phase, index: int, prompt: Prompt) -> Request:
         """The request of a phase that carries this prompt."""
-        request_id = f"{self._step.run_id}-a{self._step.attempt}-{phase}-{index}"
-        return prepare(self._endpoint, request_id, body(prompt, self._endpoint, self.workload))
+        return prepare(self._endpoint, self._id(phase, index), body(prompt, self._endpoint, self.workload))
+
+    def _id(self, phase: Phase, index: int) -> str:
+        return f"{self._step.run_id}-a{self._step.attempt}-{phase}-{index}"
 
     def __getstate__(self) -> dict[str, object]:
         """Without what belongs to this process alone: the requests of a course are made in others too."""

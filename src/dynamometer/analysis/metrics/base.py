@@ -9,6 +9,7 @@ from dynamometer.analysis.stats import quantile
 from dynamometer.domain.record import Record, Sample
 from dynamometer.domain.summary import MetricInfo
 
+NOT_ENOUGH = "not enough data: "
 NEEDED = {0.95: 100, 0.99: 500}
 """Samples that a percentile needs before we print it; fewer, and it is little more than the maximum."""
 
@@ -46,4 +47,4 @@ def percentile(values: Sequence[float], q: float, of: str) -> Measured:
         return Measured(quantile(values, q), len(values))
     if not values:
         return absent(f"no {of} to take it from")
-    return absent(f"not enough data: {len(values)} of {needed} {of}", len(values))
+    return absent(f"{NOT_ENOUGH}{len(values)} of {needed} {of}", len(values))

@@ -27,7 +27,9 @@ METRIC = Metric(
         unit="tok/s",
         better="higher",
         description="Output tokens that arrived in the window, of requests answered whole / length of the window. "
-        "Prompt tokens do not count. The window is one for all requests, from the first byte sent to the last answer.",
+        "Prompt tokens do not count; an answer in flight at the end counts with what had arrived, by an even share of "
+        "its tokens where its events do not tell theirs. The window is one for all requests, from the first byte sent "
+        "to the last answer.",
     ),
     compute,
 )

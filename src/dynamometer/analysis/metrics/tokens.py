@@ -36,8 +36,13 @@ def finished(record: Record, samples: Sequence[Sample]) -> Finished:
 
 
 def arrived(sample: Sample, end_ns: int) -> int | None:
-    """Tokens of a streamed answer that had arrived by ``end_ns``; None when its events' tokens are unknown."""
+    """Tokens of a streamed answer that had arrived by ``end_ns``; None when nobody tells how many it has.
+
+    Where the server tells all of them, but not those of each event, each counts as many as another.
+    """
     if sample.event_tokens is None:
-        return None if sample.arrivals_ns else 0
+        total, events = sample.output_tokens, sample.arrivals_ns
+        share = sum(arrival <= end_ns for arrival in events) / len(events) if events else 0.0
+        return round(total * share) if total is not None else None if events else 0
     pairs = zip(sample.arrivals_ns, sample.event_tokens, strict=True)
     return sum(tokens for arrival, tokens in pairs if arrival <= end_ns)
