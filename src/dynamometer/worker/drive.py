@@ -49,7 +49,7 @@ class Driven:
     """What driving gave."""
 
     samples: tuple[Sample, ...]
-    """All of them, in the order they were sent, each marked with its phase."""
+    """All of them, each marked with its phase: in the order of their prompts, and last those that were never sent."""
     window: Window
     client: ClientHealth
     connections: int
