@@ -42,8 +42,8 @@ class QuietSocket(ssl.SSLSocket):
 class TlsServer(Server):
     """The fake engine, each connection secured when it is taken."""
 
-    def __init__(self, listener: socket.socket, settings: Settings, certificate: str) -> None:
-        super().__init__(listener, settings, time.monotonic_ns())
+    def __init__(self, listener: socket.socket, settings: Settings, told: int, certificate: str) -> None:
+        super().__init__(listener, settings, time.monotonic_ns(), told)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.sslsocket_class = QuietSocket
         self.context.load_cert_chain(certificate)
@@ -64,12 +64,12 @@ class TlsServer(Server):
 
 def main(host: str, certificate: str, text: str) -> None:
     """Serve until told to end, then write the true times where they are asked for."""
-    obey_signals(ignore_sigterm=False)
+    told = obey_signals(ignore_sigterm=False)
     settings = Settings(**json.loads(text))
     listener = listener_of(host, 0)
     print(listener.getsockname()[1], flush=True)
     be_punctual(settings.core)
-    server = TlsServer(listener, settings, certificate)
+    server = TlsServer(listener, settings, told, certificate)
     try:
         server.serve()
     except Told:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from tests.campaign.bench import Bench, bench, small_plan
+from tests.waiting import until_it_waits
 
 from dynamometer.campaign.loop import Places
 from dynamometer.campaign.policies import Threshold, again
@@ -285,3 +288,25 @@ def test_who_is_told_of_a_signal_may_wait_for_what_the_interrupted_code_holds() 
         signal.raise_signal(signal.SIGTERM)
         assert (stop.times, stop.signal, told) == (2, signal.SIGINT, [])
     assert told == [1, 2]
+
+
+def test_a_signal_that_interrupts_no_wait_ends_it() -> None:
+    """Another thread gets the signal, when we wait: the wait is as untouched as by one that comes right before it."""
+    us = threading.get_native_id()
+
+    def signal_when_it_waits() -> None:
+        until_it_waits(os.getpid(), us)
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    with listening(lambda _times: None) as stop:
+        other = threading.Thread(target=signal_when_it_waits)
+        other.start()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+        try:
+            began = time.monotonic()
+            stop.pause(30)
+            assert stop.requested
+            assert time.monotonic() - began < 25
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            other.join()

@@ -9,11 +9,13 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import until_it_waits
 
 from dynamometer.domain.experiment import Experiment, Weights
 from dynamometer.domain.step import Step
@@ -45,6 +47,30 @@ def until_listening(process: subprocess.Popen[str]) -> list[str]:
         if "listens on" in line:
             break
     return lines
+
+
+MISSED = """
+import signal, sys, threading
+from dynamometer.engines import fake_server
+threading.Thread(target=signal.pause, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+sys.exit(fake_server.main(sys.argv[1:]))
+"""
+
+
+def test_a_signal_that_interrupts_no_wait_ends_it() -> None:
+    """Another thread gets the signal: the wait is as untouched as by one that comes right before it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", MISSED, "127.0.0.1", "0", "{}"], stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        until_listening(process)
+        until_it_waits(process.pid, process.pid)
+        process.terminate()
+        try:
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
 
 
 def test_options_are_the_servers_settings_and_defaults() -> None:

@@ -30,6 +30,18 @@ class StopRequest:
         """Readable after each request, until ``calm``."""
         return self._read
 
+    @contextmanager
+    def woken_by_signals(self) -> Iterator[None]:
+        """Signals with a handler wake whoever waits, even one that comes right before the wait.
+
+        The handler itself would be too late then: Python calls it when the wait is over. Main thread only.
+        """
+        before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+
     def request(self, number: signal.Signals) -> None:
         """Tell to stop. Safe in a signal handler."""
         self.times += 1
@@ -75,7 +87,8 @@ def listening(on_request: Callable[[int], None], at_once: Callable[[int], bool] 
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         before = {number: signal.signal(number, hear) for number in numbers}
         try:
-            yield stop
+            with stop.woken_by_signals():
+                yield stop
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -126,9 +126,10 @@ class Truth:
 class Server:
     """One loop over sockets, and over answers that continue when they are due."""
 
-    def __init__(self, listener: socket.socket, settings: Settings, started_ns: int) -> None:
+    def __init__(self, listener: socket.socket, settings: Settings, started_ns: int, told: int) -> None:
         self.settings = settings
         self.listener = listener
+        self.told = told
         self.ready_ns = started_ns + round(settings.load_ms * MS)
         self.epoll = select.epoll()
         self.connections: dict[int, Connection] = {}
@@ -143,8 +144,12 @@ class Server:
         self.patterns = {chat: [tokens_event(NOBODY, chat, start, whole) for start in starts] for chat in (True, False)}
 
     def serve(self) -> None:
-        """Serve until killed. Waits by ``select`` on the epoll: to the microsecond, not to the millisecond."""
+        """Serve until told to end. Waits by ``select`` on the epoll: to the microsecond, not to the millisecond.
+
+        Raises Told.
+        """
         self.epoll.register(self.listener, select.EPOLLIN)
+        self.epoll.register(self.told, select.EPOLLIN)
         due, monotonic_ns = self.due, time.monotonic_ns
         while True:
             wait = max(0.0, (due[0][0] - monotonic_ns()) / 1e9) if due else None
@@ -162,6 +167,8 @@ class Server:
         if fd == self.listener.fileno():
             self.accept()
             return
+        if fd == self.told:
+            raise Told
         connection = self.connections.get(fd)
         if connection is None:
             return
@@ -570,8 +577,11 @@ def listener_of(host: str, port: int) -> socket.socket:
     return listener
 
 
-def obey_signals(*, ignore_sigterm: bool) -> None:
-    """SIGTERM and SIGINT raise Told, once."""
+def obey_signals(*, ignore_sigterm: bool) -> int:
+    """SIGTERM and SIGINT raise Told, once. Returns a descriptor that becomes readable when one comes.
+
+    A handler runs between two steps of Python. Of a signal that comes right before a wait, the wait would know nothing.
+    """
 
     def end(_number: int, _frame: FrameType | None) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -580,6 +590,9 @@ def obey_signals(*, ignore_sigterm: bool) -> None:
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN if ignore_sigterm else end)
     signal.signal(signal.SIGINT, end)
+    told, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(wake)
+    return told
 
 
 def be_punctual(core: int | None) -> None:
@@ -602,13 +615,13 @@ def main(argv: list[str]) -> int:
     host, port, text = argv
     settings = Settings(**json.loads(text))
     try:
-        obey_signals(ignore_sigterm=settings.ignore_sigterm)
-        return run(host, int(port), settings, started_ns)
+        told = obey_signals(ignore_sigterm=settings.ignore_sigterm)
+        return run(host, int(port), settings, started_ns, told)
     except Told:
         return 0
 
 
-def run(host: str, port: int, settings: Settings, started_ns: int) -> int:
+def run(host: str, port: int, settings: Settings, started_ns: int, told: int) -> int:
     """Serve; write the true times when told to end. Returns the exit code of a start that is to fail."""
     for line in range(settings.log_kb):
         log(f"load {line:08d} ".ljust(1023, "."))
@@ -626,7 +639,7 @@ def run(host: str, port: int, settings: Settings, started_ns: int) -> int:
         address = listener.getsockname()
         log(f"fake engine listens on {address[0]}:{address[1]} with {len(ballast)} bytes of ballast")
     be_punctual(settings.core)
-    server = Server(listener, settings, started_ns)
+    server = Server(listener, settings, started_ns, told)
     try:
         server.serve()
     finally:
