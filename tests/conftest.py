@@ -6,14 +6,40 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests import tiny_gguf as maker
 from tests.lab import Lab
 
 IN_CI = bool(os.environ.get("CI"))
+# How long an example takes, and how long it takes to make, tells of the machine.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The temporary folder of all that tests run, here and in processes they start; other users may look into it."""
+    tmp_path_factory.getbasetemp()  # pytest's own, which stays, is made where the temporary folder is at first
+    with tempfile.TemporaryDirectory(prefix="dyno-tests-") as made, pytest.MonkeyPatch.context() as patch:
+        Path(made).chmod(0o755)
+        patch.setenv("TMPDIR", made)
+        patch.setattr(tempfile, "tempdir", made)
+        yield Path(made)
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(scratch: Path) -> Iterator[None]:
+    """What a test leaves in the temporary folder would fill that of every user."""
+    yield
+    left = sorted(scratch.iterdir())
+    for path in left:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert not left, f"left behind: {', '.join(path.name for path in left)}"
 
 
 @pytest.fixture(scope="session")

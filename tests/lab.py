@@ -26,7 +26,7 @@ from dynamometer.store.plans import read_plan
 from dynamometer.store.records import outcome, read_record, read_step
 
 SOURCE = Path(__file__).parents[1] / "src"
-PATIENCE_S = 30.0
+PATIENCE_S = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Lab:
             text=True,
             cwd=self.cwd,
             env={**self.env, **(env or {})},
-            timeout=100,
+            timeout=250,
             check=False,
         )
         return Said(ended.returncode, ended.stdout, ended.stderr)
@@ -176,8 +176,8 @@ def until(condition: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
         time.sleep(0.005)
 
 
-def gone(lab: Lab, seconds: float = 15.0) -> None:
-    """No process of an attempt lives ``seconds`` from now."""
+def gone(lab: Lab, seconds: float = PATIENCE_S) -> None:
+    """Wait until no process of an attempt lives; fails when one lives for ``seconds``."""
     until(lambda: not lab.left_over(), seconds)
 
 

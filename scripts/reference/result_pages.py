@@ -27,6 +27,7 @@ THRESHOLDS = (
     "UNSTABLE",
     "CLIENT_CPU",
     "CLIENT_LAG",
+    "CLIENT_LAG_MS",
     "OTHERS",
     "SEND_LATE_MS",
     "RATE_KEPT",
@@ -42,15 +43,15 @@ def metrics_page() -> str:
     intro = (
         "In the order of the table. The key is the name in JSON, CSV and `estimates[].metric`; it carries the unit. "
         "The function that computes a metric reads the raw samples of one run; estimates over cycles are made from "
-        "these values (see [statistics](../concepts/statistics.md)). A metric without a value says why and is never "
-        f"0. A percentile needs samples in each run: {needed}. How things are measured stands in "
-        "[how it measures](../concepts/how-it-measures.md)."
+        "these values (see [statistics](../concepts/statistics.md)); *statistic* is what the value of one run is. A "
+        f"metric without a value says why and is never 0. A percentile needs samples in each run: "
+        f"{needed}. How things are measured stands in [how it measures](../concepts/how-it-measures.md)."
     )
     rows = [
-        [f"`{info.key}`", info.title, info.unit, info.better, info.description]
+        [f"`{info.key}`", info.title, info.unit, info.better, info.statistic, info.description]
         for info in (metric.info for metric in METRICS)
     ]
-    return page("Metrics", intro, table(["key", "title", "unit", "better", "definition"], rows))
+    return page("Metrics", intro, table(["key", "title", "unit", "better", "statistic", "definition"], rows))
 
 
 def doubts_page() -> str:
@@ -73,6 +74,7 @@ def doubts_page() -> str:
         ],
     )
     watched = ", ".join(f"`{key}`" for key in doubts.WATCHED)
+    odd = [[f"`{kind}`", *said] for kind, said in doubts.ODD.items()]
     header = ["code", "meaning", "message", "what helps"]
     return page(
         "Doubts",
@@ -82,6 +84,8 @@ def doubts_page() -> str:
         "## About the campaign\n\n" + table(["code", "message", "what helps"], list(_campaign())),
         "## About a comparison\n\nBeside these, `dyno campaign compare` prints the doubts of both sides.\n\n"
         + table(["code", "message", "what helps"], list(_comparison())),
+        "## Odd answers\n\nWhat `odd_answers` says of each kind of oddity, which samples keep in `odd`.\n\n"
+        + table(["kind", "answers that …", "what it means"], odd),
         f"## Limits\n\n`unstable` and `drift` look at {watched}.\n\n{limits}",
     )
 
@@ -145,6 +149,10 @@ def record_page() -> str:
         + "\n".join(f"- `{kind}`" for kind in get_args(record.ErrorKind))
         + "\n\n"
         + constant_docs(record)["ErrorKind"],
+        "### Kinds of odd answers\n\n"
+        + "\n".join(f"- `{kind}`" for kind in get_args(record.Oddity))
+        + "\n\n"
+        + constant_docs(record)["Oddity"],
         "## step.json\n\n" + first_paragraph(Step.__doc__) + "\n\n" + _fields(Step),
         "## journal.jsonl\n\n" + _journal(),
     )

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from tests.analysis.analysis_samples import calibration, client, experiment, record, sample, usage
 
 from dynamometer.analysis.advice import BENCH, CAMPAIGN, Advice
-from dynamometer.analysis.doubts import RULES, Row, Run, doubts_of
+from dynamometer.analysis.doubts import ODD, RULES, Row, Run, doubts_of
 from dynamometer.analysis.measure import measure
 from dynamometer.analysis.metrics import METRICS
 from dynamometer.analysis.summarise import estimate
 from dynamometer.domain.experiment import Experiment, Lengths, Load
-from dynamometer.domain.record import EngineFacts, Reading, Sample, Usage
+from dynamometer.domain.record import EngineFacts, Oddity, Reading, Sample, Usage
 from dynamometer.domain.summary import Doubt
 
 
@@ -66,6 +66,7 @@ HOST = {"fingerprint": "h", "system": "Linux", "processor": "p", "cores": 2, "me
         ("client_saturated", {"client": client(cpu_s=1.6, processes=2)}, "its 2 processes were busy 80% of the window"),
         ("ended_early", {"ended_early": "after 3 of 60 s"}, "of 3 of 3 cycles was ended on request, after 3 of 60 s"),
         ("client_late", {"client": client(lag_p99_ms=8.0)}, "8 ms late (p99), 80% of the median ITL of 10 ms"),
+        ("client_late", {"client": client(lag_p99_ms=32.0)}, "32 ms late (p99), longer than the median ITL of 10 ms"),
         ("user_stamps", {"client": client(clock="user")}, "3 of 3 cycles"),
         ("clock_steps", {"client": client(clock_steps=2)}, "jumped 6 times"),
         ("uncalibrated", {"calibration": None}, "3 of 3 cycles: the error of its stamps is not known"),
@@ -249,6 +250,33 @@ def test_usage_and_events_that_contradict_each_other_are_doubted() -> None:
     assert "usage_mismatch" in of(3)
     assert "usage_mismatch" in of(1, tokens=None)
     assert "usage_mismatch" in of(9, finish="stop")
+    some = [sample(10, 20, usage=usage(told)) for told in (2, 1, 9)]
+    assert the("usage_mismatch", row([some] * 3)).message == (
+        "in 6 of 9 answers the server's usage contradicts its events or what was asked for; at worst it tells 9 "
+        "tokens, and 2 events with tokens came"
+    )
+
+
+@pytest.mark.parametrize(("gap_ms", "shown"), [(0.00385, "0.00385"), (0.0, "0")])
+def test_a_late_client_beside_tiny_gaps_is_told_in_milliseconds(gap_ms: float, shown: str) -> None:
+    bursts = [[sample(10, 10 + gap_ms)] * 600] * 3
+    late = the("client_late", row(bursts, client=client(lag_p99_ms=32.3)))
+    assert late.message == f"the client read up to 32.3 ms late (p99), longer than the median ITL of {shown} ms"
+    assert "client_late" not in codes(row(bursts, client=client(lag_p99_ms=0.09)))
+
+
+@pytest.mark.parametrize("kind", get_args(Oddity))
+def test_odd_answers_are_counted_by_kind(kind: Oddity) -> None:
+    some = [sample(10, 20, odd={kind: 3}), sample(10, 20), sample(10, error="timeout", odd={kind: 9})]
+    doubt = the("odd_answers", row([some] * 3))
+    what, hint = ODD[kind]
+    assert (doubt.message, doubt.hint) == (f"3 of 6 answers {what} (9 events)", hint)
+
+
+def test_each_kind_of_odd_answer_has_its_own_doubt() -> None:
+    some = [sample(10, 20, odd={"no_done": 1, "after_finish": 1}), sample(10, 20, odd={"no_done": 1})]
+    found = [doubt.message for doubt in doubts_of(row([some] * 3)) if doubt.code == "odd_answers"]
+    assert found == ["3 of 6 answers went on after their finish reason", "6 of 6 answers ended without [DONE]"]
 
 
 def test_short_answers_are_judged_by_what_each_was_asked_for() -> None:

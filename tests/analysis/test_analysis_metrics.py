@@ -152,7 +152,7 @@ def test_observations_count_what_doubts_need() -> None:
     of = record(of=experiment(max_output_tokens=3))
     seen = measure(of, [sample(1, 2, 3, merged=2), sample(1, 2, usage=usage(2, cached=6)), sample(9, error="empty")])
     observed = seen.observed
-    assert (observed.requests, observed.errors, observed.events, observed.merged) == (3, 1, 5, 2)
+    assert (observed.requests, observed.errors, observed.events, observed.merged) == (3, {"empty": 1}, 5, 2)
     assert (observed.short, observed.cached, observed.cached_tokens) == (1, 1, 6)
     assert MS == 1_000_000
 

@@ -116,7 +116,28 @@ def test_runs_that_left_the_plan_are_counted_and_not_shown() -> None:
 
 def test_completed_runs_without_a_record_are_missed_aloud() -> None:
     summary = analyse(plan(), journal(done(plan().run_ids[0])), {}, {}, version="1").summary
-    assert "records_missing" in {doubt.code for doubt in summary.doubts}
+    found = {doubt.code: doubt for doubt in summary.doubts}
+    assert found["records_missing"].message.startswith("1 of 6 runs are completed and have no readable record")
+    assert found["partial"].message == "partial results: 1 of 6 runs are finished"
+    assert found["partial"].hint == CAMPAIGN.finish
+    assert {one.missing for one in summary.experiments[0].estimates} == {"no readable record"}
+    assert {one.missing for one in summary.experiments[1].estimates} == {"no finished run"}
+
+
+def test_resuming_is_not_advised_where_it_repeats_nothing() -> None:
+    records, metrics = results(10)
+    summary = analyse(plan(), journal(*map(done, plan().run_ids)), records, metrics, version="1").summary
+    assert {doubt.code: doubt.hint for doubt in summary.doubts} == {"records_missing": CAMPAIGN.restore}
+    (few,) = (doubt for doubt in summary.experiments[0].doubts if doubt.code == "too_few_cycles")
+    assert few.hint == CAMPAIGN.restore
+    bad = [
+        Failed(run=key, attempt=1, failure=Failure(kind="runtime", message="m"), duration_s=1)
+        for key in plan().run_ids
+        if key not in records
+    ]
+    failed = analyse(plan(), journal(*map(done, records), *bad), records, metrics, version="1").summary
+    (few,) = (doubt for doubt in failed.experiments[0].doubts if doubt.code == "too_few_cycles")
+    assert few.hint == CAMPAIGN.retry
 
 
 def test_simulated_rows_are_never_mixed_in_silently() -> None:

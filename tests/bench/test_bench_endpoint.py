@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from tests.tls_engine import certified, serving_tls
 
@@ -19,8 +20,10 @@ from dynamometer.analysis.advice import BENCH
 from dynamometer.cli import main
 from dynamometer.cli.bench import command
 from dynamometer.domain.step import Step
+from dynamometer.domain.summary import Summary
 from dynamometer.engines.fake import FakeOptions, serving
 from dynamometer.errors import PreconditionError, UsageError
+from dynamometer.report.formats import FORMATS
 from dynamometer.worker.bench import find_model, server_of
 from dynamometer.worker.drive import Driven, drive
 
@@ -307,6 +310,45 @@ def test_wrong_addresses(url: str) -> None:
         server_of(url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://u:secret@h", "u:secret@h", "secret@h", "ftp://u:secret@h", "http://u:secret@h h", "http://@h?secret"),
+        *("http://u:secret@h:99999", "http://u:x/secret@h", "http://u:x#secret@h", "http://u:x?secret@h:y"),
+        *("http://h/v1?key=secret", "http://h#secret", "http://h:x?key=secret"),
+    ],
+)
+def test_what_may_be_a_password_or_a_key_is_not_repeated(url: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        server_of(url)
+    assert "secret" not in raised.value.message + (raised.value.hint or "")
+
+
+def test_each_option_is_listed_once_under_a_heading(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--help"]) == 0
+    said = capsys.readouterr().out
+    options = said.partition("Examples:")[0]
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert len(re.findall(rf"^  (?:-\w, )?{option.opts[-1]}(?![-\w])", options, re.MULTILINE)) == 1, option.name
+    assert re.findall(r"^(\w+):$", options, re.MULTILINE) == ["Server", "Load", "Requests", "Limits", "Output"]
+
+
+def test_a_server_that_hangs_up_was_reached(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(65536)
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        assert main(["bench", f"127.0.0.1:{server.getsockname()[1]}"]) == 8
+        thread.join()
+    assert "/v1/models hung up without an answer\nhint: is this an LLM server? one with TLS" in capsys.readouterr().err
+
+
 def has_ipv6() -> bool:
     try:
         with socket.create_server(("::1", 0), family=socket.AF_INET6):
@@ -363,7 +405,7 @@ def test_a_window_cut_short_tells_what_ended_and_what_did_not(capsys: pytest.Cap
         assert main([*arguments, "--warmup", "0"]) == 4
     said = capsys.readouterr().err
     assert "cut short when the 2s of --timeout were up: 3 of 5 requests sent were answered, 2 in flight" in said
-    assert re.search(r"the oldest for 1\.\d+ s; raise", said)
+    assert re.search(r"the oldest for [01]\.\d+ s; raise", said)
 
 
 def test_a_run_whose_client_dies_is_lost_alone(
@@ -490,6 +532,40 @@ def test_only_loads_beyond_the_limit_are_named_and_no_answer_at_all_is_beyond_an
     assert "c1" not in error["message"]
 
 
+def test_requests_of_runs_that_gave_nothing_count_in_table_doubt_csv_and_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The first of three cycles is answered, the others are refused: two thirds of what was asked went wrong."""
+    with serving(failing_after(8)) as endpoint:
+        arguments = ["bench", f"127.0.0.1:{endpoint.port}", *EIGHT, "--cycles", "3", "--slo", "e2e_ms=9000"]
+        assert main([*arguments, "--json"]) == 4
+    found = Summary.model_validate_json(capsys.readouterr().out)
+    (row,) = found.experiments
+    wrong, good, ttft = (row.estimate(key) for key in ("error_share", "goodput", "ttft_ms"))
+    assert wrong is not None
+    assert good is not None
+    assert ttft is not None
+    assert (row.cycles_done, row.failed, found.runs) == (1, 2, {"completed": 1, "failed": 2})
+    assert (list(wrong.per_cycle), wrong.samples, wrong.n) == ([0, 1, 1], 24, 3)
+    assert wrong.value == pytest.approx(2 / 3)
+    assert list(good.per_cycle) == [1, 0, 0]
+    assert good.value == pytest.approx(1 / 3)
+    assert (ttft.n, ttft.samples, ttft.per_cycle[1:]) == (1, 8, (None, None))
+    assert [window is None for window in row.windows] == [False, True, True]
+    (doubt,) = (doubt for doubt in row.doubts if doubt.code == "errors")
+    assert doubt.message == "16 of 24 requests went wrong (66.7%: 16 http_status); figures are of the others"
+    assert re.search(r"c1 +1/3 .* 0\.667 \[0, 1", FORMATS["text"](found))
+    assert ",error_share,share,lower,share of the window's requests,mean,0.666" in FORMATS["csv"](found)
+
+
+def test_a_load_that_was_never_answered_has_its_errors_and_no_other_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(FakeOptions(fault="status")) as endpoint:
+        assert main(["bench", f"127.0.0.1:{endpoint.port}", *SMALL, "--slo", "e2e_ms=9000", "--json"]) == 4
+    (row,) = Summary.model_validate_json(capsys.readouterr().out).experiments
+    assert {one.metric: one.value for one in row.estimates if one.value is not None} == {"error_share": 1, "goodput": 0}
+    assert [doubt.message for doubt in row.doubts] == ["4 of 4 requests went wrong (100.0%: 4 http_status)"]
+
+
 def test_the_first_error_is_said_while_it_runs(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(failing_after(5)) as endpoint:
         assert main(["bench", f"127.0.0.1:{endpoint.port}", *EIGHT[:-1]]) == 0
@@ -499,10 +575,10 @@ def test_the_first_error_is_said_while_it_runs(capsys: pytest.CaptureFixture[str
 
 def test_a_warm_up_that_takes_all_the_time_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(FakeOptions(fault="stall", fault_after=1)) as endpoint:
-        arguments = ["bench", f"127.0.0.1:{endpoint.port}", *SMALL[2:], "--warmup", "2", "--timeout", "1s"]
+        arguments = ["bench", f"127.0.0.1:{endpoint.port}", *SMALL[2:], "--warmup", "2", "--timeout", "3s"]
         assert main(arguments) == 4
     said = capsys.readouterr().err
-    assert "the warm-up used up the 1s of --timeout, with 1 of 2 requests answered; raise --timeout, or lower" in said
+    assert "the warm-up used up the 3s of --timeout, with 1 of 2 requests answered; raise --timeout, or lower" in said
 
 
 def test_requests_saved_to_standard_output_are_alone_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.server
 import json
+import os
 import re
+import select
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ from tests.lab import Lab, until
 
 from dynamometer.cli import main
 from dynamometer.cli.bench_stop import Patience
-from dynamometer.cli.options import write_output
+from dynamometer.cli.options import write_file
 from dynamometer.errors import DiskFull
 
 LONG = ["-c", "2", "-d", "100s", "--output-tokens", "4", "--warmup", "1", "--model", "m"]
@@ -75,7 +79,7 @@ def test_ctrl_c_ends_the_window_and_keeps_it(lab: Lab, url: str, seen: list[Any]
     code, out, err = interrupted(lab, seen, signal.SIGINT, url, *LONG, "--processes", processes, "--save", save)
     assert code == 130, err
     assert "stopping when the requests in flight have ended, at most 300 s (again to stop at once)" in err
-    assert "interrupted \N{MIDDLE DOT} 1 run" in out
+    assert "interrupted \N{MIDDLE DOT} 1 run: 1 ended early \N{MIDDLE DOT} 1 cycle" in out
     assert "stopped: 0 of 1 runs went their whole length" in err
     assert "was ended on request, after" in out
     assert "of 100 s" in out
@@ -90,7 +94,9 @@ def test_runs_after_it_are_not_begun(lab: Lab, url: str, seen: list[Any]) -> Non
     assert code == 143
     found = json.loads(out)
     assert found["state"] == "interrupted"
-    assert found["runs"] == {"completed": 1, "pending": 1}
+    assert found["runs"] == {"ended_early": 1, "pending": 1}
+    (partial,) = (doubt["message"] for doubt in found["doubts"] if doubt["code"] == "partial")
+    assert partial == "partial results: 0 of 2 runs are finished, 1 ended early"
 
 
 def test_the_second_one_ends_it_at_once(lab: Lab) -> None:
@@ -104,7 +110,7 @@ def test_the_second_one_ends_it_at_once(lab: Lab) -> None:
         assert "stopping when the requests in flight have ended, at most" in said
         assert 30 < int(re.findall(r"at most (\d+) s", said)[0]) <= 60, "no longer than --timeout lets it"
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "stopping at once" in err
     assert "0 of 1 runs" in err
@@ -121,7 +127,7 @@ def test_one_is_enough_in_the_warm_up_and_no_file_is_replaced_by_nothing(lab: La
         process = lab.start("bench", address, *LONG, "--save", save, "--force")
         until(lambda: process.poll() is not None or len(asked) == 1)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "stopping at once" in err
     assert out == ""
@@ -129,7 +135,7 @@ def test_one_is_enough_in_the_warm_up_and_no_file_is_replaced_by_nothing(lab: La
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_results_are_written_whatever_comes_meanwhile(
+def test_results_are_written_although_a_signal_comes_meanwhile(
     number: signal.Signals,
     code: int,
     url: str,
@@ -138,19 +144,107 @@ def test_results_are_written_whatever_comes_meanwhile(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def disturbed(*what: Any, **how: Any) -> None:
-        for _ in range(3):
-            signal.raise_signal(number)
-        write_output(*what, **how)
+        signal.raise_signal(number)
+        write_file(*what, **how)
 
-    monkeypatch.setattr("dynamometer.cli.bench.write_output", disturbed)
+    monkeypatch.setattr("dynamometer.cli.bench.write_file", disturbed)
     save = tmp_path / "raw.jsonl"
     arguments = ["bench", url, "--model", "m", "-n", "3", "--output-tokens", "4", "--warmup", "0", "-q"]
     assert main([*arguments, "--save", str(save)]) == code
     assert len(save.read_text().splitlines()) == 3
     captured = capsys.readouterr()
     assert "completed \N{MIDDLE DOT} 1 run" in captured.out
-    assert captured.err.count("results are being written") == 3
-    assert "stopped: 1 of 1 runs went their whole length" in captured.err
+    assert captured.err.count("results are being written (again to stop without them)") == 1
+    assert captured.err.endswith("stopped: 1 of 1 runs went their whole length\n")
+
+
+def is_readable(descriptor: int) -> bool:
+    return bool(select.select([descriptor], [], [], 0)[0])
+
+
+SHORT = ["--output-tokens", "4", "--warmup", "0", "--model", "m", "-q"]
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_reader_that_reads_no_more_is_given_up_at_the_second_one(
+    lab: Lab, url: str, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int, unbuffered: str
+) -> None:
+    """The document does not fit into its pipe; what was to be saved before is there."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    save = lab.cwd / "raw.jsonl"
+    read, write = os.pipe2(os.O_CLOEXEC)
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    process = lab.start("bench", url, *SHORT, "-n", "2", "--json", "--save", save, stdout=write)
+    os.close(write)
+    assert process.stderr is not None
+    assert process.stderr.readline() == f"wrote {save}\n"
+    process.send_signal(number)
+    assert process.stderr.readline() == "results are being written (again to stop without them)\n"
+    process.send_signal(number)
+    err = process.stderr.read()
+    assert process.wait(timeout=60) == code
+    os.close(read)
+    assert len(save.read_text().splitlines()) == 2
+    assert err.startswith("stopping at once\n")
+    assert json.loads(err.splitlines()[-1])["error"]["message"] == (
+        f"stopped: 1 of 1 runs went their whole length; results were given up, written whole: --save {save}"
+    )
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_signal_while_a_reader_is_waited_for_leaves_the_document_whole(
+    lab: Lab, url: str, monkeypatch: pytest.MonkeyPatch, unbuffered: str
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    read, write = os.pipe2(os.O_CLOEXEC)
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    process = lab.start("bench", url, *SHORT, "-n", "2", "--json", stdout=write)
+    until(lambda: process.poll() is not None or not select.select([], [write], [], 0)[1])
+    os.close(write)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "results are being written (again to stop without them)\n"
+    with os.fdopen(read, encoding="utf-8") as reader:
+        document = json.load(reader)
+    assert process.wait(timeout=30) == 130
+    assert document["runs"] == {"completed": 1}
+
+
+def test_a_full_pipe_for_both_outputs_keeps_nobody(lab: Lab, url: str) -> None:
+    """Nothing can be said any more, and nothing waits for it."""
+    read, write = os.pipe2(os.O_CLOEXEC)
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    process = lab.start("bench", url, *SHORT, "-n", "2", "--json", stdout=write, stderr=write)
+    until(lambda: process.poll() is not None or not select.select([], [write], [], 0)[1])
+    for _ in range(4):  # two that come at once may be taken for one
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=2)
+            break
+    assert process.poll() == 130
+    os.close(write)
+    os.close(read)
+
+
+def test_what_was_given_up_is_said(lab: Lab, url: str) -> None:
+    """The requests go into a pipe that they do not fit into; the second Ctrl-C ends the waiting for its reader."""
+    save = lab.cwd / "pipe"
+    os.mkfifo(save)
+    read = os.open(save, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    process = lab.start("bench", url, *SHORT, "-n", "400", "--save", save)
+    until(lambda: process.poll() is not None or is_readable(read))
+    assert process.stderr is not None
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline() == "results are being written (again to stop without them)\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    os.close(read)
+    assert (process.returncode, out) == (130, "")
+    assert err == (
+        "stopping at once\n"
+        "error: stopped: 1 of 1 runs went their whole length; results were given up, written whole: nothing\n"
+    )
 
 
 def test_what_was_found_is_shown_although_it_cannot_be_saved(
@@ -159,7 +253,7 @@ def test_what_was_found_is_shown_although_it_cannot_be_saved(
     def full(*_what: Any, **_how: Any) -> None:
         raise DiskFull("the disk is full")
 
-    monkeypatch.setattr("dynamometer.cli.bench.write_output", full)
+    monkeypatch.setattr("dynamometer.cli.bench.write_file", full)
     arguments = ["bench", url, "--model", "m", "-n", "3", "--output-tokens", "4", "--warmup", "0", "-q"]
     assert main([*arguments, "--save", str(tmp_path / "raw.jsonl")]) == DiskFull.exit_code
     captured = capsys.readouterr()
@@ -167,10 +261,11 @@ def test_what_was_found_is_shown_although_it_cannot_be_saved(
     assert "the disk is full" in captured.err
 
 
-def test_after_the_one_that_ends_everything_none_interrupts() -> None:
+def test_writing_goes_on_after_the_one_that_ends_everything_until_the_second() -> None:
     patience = Patience()
     patience.run_begins(60)
     patience.window_opens()
-    assert [patience.is_over(times) for times in (1, 2, 3, 4)] == [False, True, False, False]
+    answers = [(patience.is_over(times), patience.gave_up) for times in (1, 2, 3, 4)]
+    assert answers == [(False, False), (True, False), (False, False), (True, True)]
     patience.run_begins(60)
     assert patience.is_over(1), "in a warm-up one is enough"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -303,10 +302,8 @@ def test_a_signal_that_interrupts_no_wait_ends_it() -> None:
         other.start()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
         try:
-            began = time.monotonic()
-            stop.pause(30)
+            stop.pause(600)  # longer than a test may take
             assert stop.requested
-            assert time.monotonic() - began < 25
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             other.join()

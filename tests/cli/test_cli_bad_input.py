@@ -137,11 +137,12 @@ def test_weights_that_are_none_are_refused_with_the_reason(
 
 def test_a_model_that_goes_away_between_plan_and_run_fails_its_runs(lab: Lab) -> None:
     lab.model = Path(shutil.copy(lab.model, lab.root / "going.gguf"))
-    file = lab.file(cycles=2, loads=[1], options={"ttft_ms": 300})
+    pause = {"thermal": {"between_experiments": "0s", "between_cycles": "3s"}}
+    file = lab.file(cycles=2, loads=[1], execution=pause)
     process = lab.start("campaign", "run", file)
     assert lab.until("done", 1, process)
     lab.model.unlink()
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 4
     assert "going.gguf" in errors
     assert lab.journal().status().tally() == {"completed": 1, "failed": 1}
@@ -199,7 +200,7 @@ def test_a_full_disk_stops_with_8_and_resume_finishes_when_there_is_room(lab: La
     filler = small_disk / "filler"
     with pytest.raises(OSError, match="No space left"):
         fill(filler)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 8, errors
     assert "the disk is full" in errors
     assert f"hint: free some space, then go on with: dyno campaign run {file} --resume" in errors

@@ -32,7 +32,7 @@ def wakes(times: list[int], offset_at: Callable[[int], int] = constant, width: C
 
 
 def read(wake: int, read_ns: int, wall_ns: int | None) -> RawRead:
-    return RawRead(wake, read_ns, TIMESPEC.pack(*divmod(wall_ns, 10**9)) if wall_ns is not None else b"")
+    return RawRead(wake, read_ns, 1, TIMESPEC.pack(*divmod(wall_ns or 0, 10**9)))
 
 
 TIMES = [MS * 20 * (index + 1) for index in range(50)]
@@ -41,7 +41,7 @@ TIMES = [MS * 20 * (index + 1) for index in range(50)]
 def test_steady_clock_gives_the_arrival_itself() -> None:
     reads = [read(index, time + 30_000, time - 10_000 + OFFSET) for index, time in enumerate(TIMES)]
     found = Converter(wakes(TIMES)).arrivals(reads, sent_ns=0)
-    assert found.arrivals_ns == tuple(time - 10_000 for time in TIMES)
+    assert tuple(found.arrivals_ns) == tuple(time - 10_000 for time in TIMES)
     assert not found.fallback_wakes
 
 
@@ -76,7 +76,7 @@ def test_an_interrupted_clock_reading_is_replaced_by_its_neighbours() -> None:
     interrupted = Wakes(readings.before_ns, late, readings.after_ns)
     reads = [read(10, TIMES[10] + 4 * MS, TIMES[10] - 10_000 + OFFSET)]
     found = Converter(interrupted).arrivals(reads, sent_ns=0)
-    assert found.arrivals_ns == (TIMES[10] - 10_000,)
+    assert tuple(found.arrivals_ns) == (TIMES[10] - 10_000,)
     assert not found.fallback_wakes
 
 
@@ -87,7 +87,7 @@ def test_an_interrupted_clock_reading_is_replaced_by_its_neighbours() -> None:
 )
 def test_an_implausible_stamp_falls_back_to_the_wake(wall_ns: int | None) -> None:
     found = Converter(wakes(TIMES)).arrivals([read(3, TIMES[3] + 50_000, wall_ns)], sent_ns=TIMES[1])
-    assert found.arrivals_ns == (TIMES[3],)
+    assert tuple(found.arrivals_ns) == (TIMES[3],)
     assert found.fallback_wakes == {3}
 
 
@@ -95,7 +95,7 @@ def test_no_good_reading_at_all_still_converts() -> None:
     found = Converter(wakes(TIMES, width=lambda _: 100_000)).arrivals(
         [read(3, TIMES[3] + 50_000, TIMES[3] + OFFSET)], 0
     )
-    assert found.arrivals_ns == (TIMES[3],)
+    assert tuple(found.arrivals_ns) == (TIMES[3],)
 
 
 @given(st.lists(st.tuples(st.integers(0, 49), st.integers(0, MS), st.integers(-(2**62), 2**62)), max_size=30))

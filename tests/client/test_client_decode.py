@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterable
-from itertools import pairwise
+from dataclasses import replace
+from itertools import accumulate, pairwise
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynamometer.client.decode import decode
-from dynamometer.client.exchange import End, Exchange, Piece
+from dynamometer.client.exchange import End, Exchange, Pieces
 from dynamometer.client.sse import events
 from dynamometer.domain.record import Sample
 
@@ -41,7 +43,9 @@ def usage(completion: object, **more: object) -> bytes:
 
 def exchange(parts: Iterable[bytes], end: End = "complete", detail: str = "") -> Exchange:
     """Parts arrive one per millisecond after the request was sent at 0."""
-    pieces = tuple(Piece((index + 1) * 1000, part) for index, part in enumerate(parts))
+    data = list(parts)
+    arrivals = array("q", (1000 * (index + 1) for index in range(len(data))))
+    pieces = Pieces(bytearray(b"".join(data)), array("I", accumulate(map(len, data))), arrivals)
     return Exchange("id", 0, 0, pieces, end, detail)
 
 
@@ -293,7 +297,7 @@ def test_usage_and_events_are_both_kept_when_they_differ() -> None:
 
 
 def test_what_was_asked_and_when_it_was_due_is_kept() -> None:
-    raw = Exchange("id", 0, 70, (), "timeout", scheduled_ns=50)
+    raw = replace(exchange([], "timeout"), sent_ns=70, scheduled_ns=50)
     sample = decode(raw, streaming=True, max_tokens=7)
     assert (sample.error, sample.scheduled_ns, sample.sent_ns, sample.max_tokens) == ("timeout", 50, 70, 7)
 
@@ -352,6 +356,12 @@ def test_ollama_split_and_merged_lines(cuts: list[int]) -> None:
         rest = rest[cut:]
     sample = ollama(*(part for part in [*parts, rest] if part))
     assert (sample.error, sample.event_tokens, sample.output_tokens) == (None, (1, 1, 1), 3)
+
+
+def test_ollama_lines_after_the_last_are_told_and_not_read() -> None:
+    assert ollama(piece("a"), piece("b"), piece("c"), LAST).odd == {}
+    sample = ollama(piece("a"), piece("\u00fc").replace(b"\\u00fc", b"\xfc"), piece("c"), LAST, piece("d"))
+    assert (sample.error, sample.odd, sample.text_chars) == (None, {"after_done": 1, "not_utf8": 1}, 3)
 
 
 def test_ollama_thinks_and_may_say_nothing() -> None:

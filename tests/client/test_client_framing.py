@@ -21,6 +21,7 @@ from dynamometer.load.arrivals import closed
 from dynamometer.load.stops import AfterRequests
 
 EVENT = b'data: {"choices": [{"delta": {"content": "x"}}]}\n\n'
+EVENTS = [EVENT, b"31\r\n" + EVENT + b"\r\n", b"data: a\r\n\r\n", b'11\r\n{"response": "x"}\n\r\n']
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 
 
@@ -59,10 +60,12 @@ def test_whatever_comes_nothing_is_lost(data: bytes) -> None:
     assert all(cut(data)) or data == b""
 
 
-def test_events_that_wait_together_are_read_one_by_one() -> None:
+def test_events_that_wait_together_are_read_apart_or_have_one_stamp() -> None:
+    """The kernel may have joined those that wait, which is seen by their stamps; the first is always read alone."""
     asleep, sent = threading.Event(), threading.Event()
 
     def behave(connection: socket.socket, number: int) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         read_request(connection)
         connection.sendall(HEAD + EVENT)
         asleep.wait(10)
@@ -84,8 +87,10 @@ def test_events_that_wait_together_are_read_one_by_one() -> None:
         traffic, (sample,) = send(endpoint, interrupted=sleep_through)
     (exchange,) = traffic.exchanges
     assert traffic.health.clock == "kernel"
-    assert [piece.data[-len(EVENT) :] for piece in exchange.pieces[:4]] == [EVENT] * 4
-    assert exchange.pieces[4].data == b"data: [DONE]\n\n"
+    first, *others = exchange.pieces
+    assert first.data == HEAD + EVENT
+    assert b"".join(piece.data for piece in others) == 3 * EVENT + b"data: [DONE]\n\n"
+    assert all(piece.data in {EVENT, b"data: [DONE]\n\n"} for piece in others[:-1])
     assert len(sample.arrivals_ns) == 4
 
 
@@ -158,6 +163,25 @@ def test_an_event_has_the_stamp_of_its_own_segment_although_the_next_is_there(en
     chunk = b"31\r\n" + EVENT + b"\r\n"
     assert received([HEAD + chunk, chunk, end]) == [(HEAD + chunk, b"0"), (chunk, b"1"), (end, b"2")]
     assert received([EVENT[:9], EVENT[9:] + EVENT, EVENT]) == [(EVENT, b"1"), (EVENT, b"1"), (EVENT, b"2")]
+
+
+def test_what_came_in_the_last_segment_is_read_at_once() -> None:
+    end = EVENT + b"data: [DONE]\n\n"
+    assert received([EVENT, EVENT + end]) == [(EVENT, b"0"), (EVENT, b"1"), (end, b"1")]
+
+
+@given(st.sampled_from(EVENTS), st.integers(1, 9), st.data())
+def test_whatever_waits_each_event_has_the_stamp_of_the_segment_that_completed_it(
+    event: bytes, number: int, data: st.DataObject
+) -> None:
+    whole = number * event
+    cuts = sorted({0, *data.draw(st.lists(st.integers(1, len(whole)), max_size=9)), len(whole)})
+    pieces = received([whole[begin:end] for begin, end in pairwise(cuts)])
+    assert b"".join(piece for piece, _ in pieces) == whole
+    reads = list(zip(accumulate(len(piece) for piece, _ in pieces), (int(stamp) for _, stamp in pieces), strict=True))
+    for end in range(len(event), len(whole) + 1, len(event)):
+        stamp = next(stamp for until, stamp in reads if until >= end)
+        assert cuts[stamp] < end <= cuts[stamp + 1]
 
 
 def record(size: int) -> bytes:

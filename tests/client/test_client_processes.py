@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -163,7 +161,7 @@ def test_nobody_was_reached_only_when_no_process_reached_anybody() -> None:
 
 def test_a_closed_loop_is_one_load_in_one_window() -> None:
     opened, closings = [], []
-    with serving(FakeOptions(ttft_ms=20, itl_ms=5, n_parallel=64)) as endpoint:
+    with serving(FakeOptions(ttft_ms=100, itl_ms=5, n_parallel=64)) as endpoint:
         traffic, samples = send(
             endpoint,
             slots=8,
@@ -198,16 +196,24 @@ def test_an_open_loop_keeps_its_schedule() -> None:
     assert [sample.error for sample in samples] == [None] * 30
     late = [exchange.sent_ns - (exchange.scheduled_ns or 0) for exchange in traffic.exchanges]
     assert min(late) >= 0
-    assert statistics.median(late) < 20 * MS
+    assert all(min(late[process::2]) < 5 * MS for process in range(2)), "each process keeps to the one schedule"
     assert traffic.health.asked_per_s == pytest.approx(50)
 
 
 def test_a_duration_ends_the_window_of_all_at_once() -> None:
+    opened: list[int] = []
     with serving(FakeOptions(ttft_ms=10, itl_ms=1, n_parallel=64)) as endpoint:
-        traffic, samples = send(endpoint, slots=4, stop=AfterDuration(300 * MS), processes=2, ready=200)
+        traffic, samples = send(
+            endpoint,
+            slots=4,
+            stop=AfterDuration(300 * MS),
+            processes=2,
+            ready=200,
+            on_open=lambda: opened.append(time.monotonic_ns()),
+        )
     sends = sorted(sample.sent_ns for sample in samples)
     assert traffic.window.begin_ns == sends[0]
-    assert 250 * MS < traffic.window.end_ns - traffic.window.begin_ns <= 300 * MS
+    assert opened[0] < traffic.window.end_ns - 300 * MS <= sends[0]
     assert all(sample.error is None for sample in samples)
     assert sends[-1] < traffic.window.end_ns
     assert [exchange.place for exchange in traffic.exchanges] == list(range(len(samples)))
@@ -220,18 +226,17 @@ def test_never_more_processes_than_requests_in_flight() -> None:
 
 
 def test_an_interruption_reaches_all_and_what_is_in_flight_ends() -> None:
-    begun: list[int] = []
+    looks = count(1)
     with serving(FakeOptions(ttft_ms=50, itl_ms=5, n_parallel=64)) as endpoint:
         traffic, samples = send(
             endpoint,
             slots=4,
-            stop=AfterDuration(60_000 * MS),
+            stop=AfterDuration(600_000 * MS),  # longer than a test may take
             processes=2,
-            on_open=lambda: begun.append(time.monotonic_ns()),
-            interrupted=lambda: bool(begun) and time.monotonic_ns() - begun[0] > 300 * MS,
+            interrupted=lambda: next(looks) >= 10,
         )
     assert traffic.was_interrupted
-    assert traffic.window.seconds < 10
+    assert len(samples) >= 4
     assert [sample.error for sample in samples] == [None] * len(samples)
     assert max(sample.sent_ns for sample in samples) <= traffic.window.end_ns
 
@@ -267,7 +272,7 @@ def test_what_a_signal_handler_raises_leaves_no_process() -> None:
                 slots=4,
                 stop=AfterDuration(60_000 * MS),
                 processes=2,
-                on_open=lambda: os.kill(os.getpid(), signal.SIGUSR2),
+                on_open=lambda: signal.raise_signal(signal.SIGUSR2),
             )
     finally:
         signal.signal(signal.SIGUSR2, before)
@@ -292,7 +297,7 @@ def test_processes_end_with_their_parent_however_it_dies() -> None:
             ours = psutil.Process(parent.pid).children()
             parent.kill()
             parent.wait()
-        _, alive = psutil.wait_procs(ours, timeout=10)
+        _, alive = psutil.wait_procs(ours, timeout=60)
     assert len(ours) == 2
     assert alive == []
 

@@ -79,7 +79,7 @@ def server(behave: Callable[[socket.socket, int], None]) -> Iterator[Endpoint]:
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(10)
+        thread.join(60)
 
 
 def read_request(connection: socket.socket) -> bytes:
@@ -114,6 +114,7 @@ def test_stamps_agree_with_what_the_server_truly_sent(tmp_path: Path) -> None:
     truth = {line["id"]: line for line in map(json.loads, truth_file.read_text().splitlines())}
     firsts: list[float] = []
     itls: list[float] = []
+    late: list[float] = []
     for sample in samples:
         assert sample.error is None
         assert sample.event_tokens == (1,) * 40
@@ -122,9 +123,13 @@ def test_stamps_agree_with_what_the_server_truly_sent(tmp_path: Path) -> None:
         errors = [seen - sent for seen, sent in zip(sample.arrivals_ns, sends, strict=True)]
         firsts.append(abs(errors[0]) / MS)
         itls += [abs(later - earlier) / MS for earlier, later in pairwise(errors)]
+        assert min(errors) > -0.1 * MS
+        returns = truth[sample.id]["returns_ns"]
+        late += [(seen - back) / MS for seen, back in zip(sample.arrivals_ns, returns, strict=True)]
     for found in (firsts, itls):
         assert statistics.median(found) < 0.5
-        assert sorted(found)[int(len(found) * 0.99) - 1] < 5
+    if traffic.health.clock == "kernel":  # arrived before the server's call returned, however long that took
+        assert sorted(late)[int(len(late) * 0.99) - 1] < 0.5
     with closing(KernelStamps()) as stamps:
         assert traffic.health.clock == ("kernel" if stamps.available else "user")
     assert traffic.connections == 8
@@ -139,7 +144,7 @@ def test_user_space_stamps_where_the_kernel_gives_none() -> None:
 
 
 def test_closed_loop_holds_its_concurrency_and_keeps_connections() -> None:
-    with serving(FakeOptions(ttft_ms=10, itl_ms=2, n_parallel=4)) as endpoint:
+    with serving(FakeOptions(ttft_ms=100, itl_ms=2, n_parallel=4)) as endpoint:
         traffic, samples = send(endpoint, AfterRequests(12), slots=4)
     assert traffic.connections == 4
     assert [sample.id for sample in samples] == [f"r{number}" for number in range(12)]
@@ -154,14 +159,26 @@ def test_closed_loop_holds_its_concurrency_and_keeps_connections() -> None:
 
 
 def test_a_duration_ends_the_window_and_lets_the_rest_end() -> None:
-    closed: list[int] = []
-    with serving(FakeOptions(ttft_ms=60, itl_ms=10)) as endpoint:
-        traffic, samples = send(endpoint, AfterDuration(150 * MS), on_close=lambda: closed.append(time.monotonic_ns()))
-    assert traffic.window.end_ns - traffic.window.begin_ns == pytest.approx(150 * MS, abs=5 * MS)
-    assert len(closed) == 1
-    assert closed[0] < ended(samples[-1])
-    assert all(sample.error is None for sample in samples)
-    assert all(sample.sent_ns < traffic.window.end_ns for sample in samples)
+    opened: list[int] = []
+    closed = threading.Event()
+
+    def behave(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        closed.wait(60)
+        connection.sendall(WHOLE)
+
+    with server(behave) as endpoint:
+        traffic, (sample,) = send(
+            endpoint,
+            AfterDuration(150 * MS),
+            streaming=False,
+            on_open=lambda: opened.append(time.monotonic_ns()),
+            on_close=closed.set,
+        )
+    assert opened[0] <= traffic.window.end_ns - 150 * MS <= traffic.window.begin_ns
+    assert sample.error is None
+    assert sample.sent_ns == traffic.window.begin_ns
+    assert traffic.window.end_ns < ended(sample), "it was answered when the window had closed"
 
 
 def test_the_collector_is_off_in_the_window_and_back_after() -> None:
@@ -196,8 +213,9 @@ def test_not_streamed() -> None:
     ],
 )
 def test_every_fault_of_the_fake_engine_is_told_by_its_kind(fault: Any, kind: str) -> None:
+    limits = Limits(request_ns=1000 * MS) if kind == "timeout" else Limits()
     with serving(FakeOptions(ttft_ms=1, itl_ms=1, fault=fault, fault_after=1)) as endpoint:
-        _, (good, bad, *_) = send(endpoint, AfterRequests(2), limits=Limits(request_ns=400 * MS))
+        _, (good, bad, *_) = send(endpoint, AfterRequests(2), limits=limits)
     assert good.error is None
     assert bad.error == kind
 
@@ -389,7 +407,7 @@ def test_a_chunked_end_split_in_every_way_is_found() -> None:
 
 def test_the_deadline_ends_everything() -> None:
     with serving(FakeOptions(fault="hang")) as endpoint:
-        limits = Limits(deadline_ns=time.monotonic_ns() + 200 * MS)
+        limits = Limits(deadline_ns=time.monotonic_ns() + 2000 * MS)
         traffic, samples = send(endpoint, AfterRequests(100), slots=3, limits=limits)
     assert [sample.error for sample in samples] == ["timeout"] * 3
     assert traffic.gave_up is not None
@@ -402,14 +420,19 @@ def test_what_a_signal_handler_raises_passes_at_once() -> None:
     def handler(number: int, frame: object) -> None:
         raise TerminatedError
 
-    before = signal.signal(signal.SIGALRM, handler)
+    us = threading.get_ident()
+    after: list[bytes] = []
+
+    def behave(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        signal.pthread_kill(us, signal.SIGUSR2)  # while the client waits for an answer, which never comes
+        after.append(connection.recv(1))
+
+    before = signal.signal(signal.SIGUSR2, handler)
     try:
-        with serving(FakeOptions(fault="hang")) as endpoint:
-            begin = time.monotonic()
-            signal.setitimer(signal.ITIMER_REAL, 0.2)
-            with pytest.raises(TerminatedError):
-                send(endpoint)
-            assert time.monotonic() - begin < 2
+        with server(behave) as endpoint, pytest.raises(TerminatedError):
+            send(endpoint)
     finally:
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGUSR2, before)
+    assert after == [b""], "it hung up"
     assert gc.isenabled()

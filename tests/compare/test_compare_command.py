@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.lab import Lab
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(600)  # a dozen campaigns
 
 
 def made(lab: Lab, name: str, **keys: object) -> str:

@@ -79,7 +79,7 @@ def mark_of_the_running_attempt(lab: Lab) -> WorkerMark | None:
 def test_a_killed_worker_or_engine_fails_its_attempt_and_the_campaign_goes_on(victim: str, lab: Lab) -> None:
     random = Random(victim)
     file = lab.file(
-        cycles=3, loads=[1], options={"itl_ms": 40, "orphan": True}, execution={"retry": {"max_attempts": 9}}
+        cycles=3, loads=[1], options={"itl_ms": 120, "orphan": True}, execution={"retry": {"max_attempts": 9}}
     )
     process = lab.start("campaign", "run", file, "--json")
     pids: set[int] = set()
@@ -105,7 +105,7 @@ def test_a_killed_worker_or_engine_fails_its_attempt_and_the_campaign_goes_on(vi
 
 def test_all_killed_at_once_leaves_a_stray_that_the_next_owner_ends(lab: Lab) -> None:
     """The one process the kernel cannot end for us: it left its session and its parents died together."""
-    file = lab.file(cycles=1, loads=[1], options={"ttft_ms": 400, "orphan": True})
+    file = lab.file(cycles=1, loads=[1], options={"ttft_ms": 1000, "orphan": True})
     process = lab.start("campaign", "run", file, "-q")
     mark = engine_up(lab)
     until(lambda: len(lab.left_over()) >= 3)
@@ -150,7 +150,12 @@ def test_an_engine_that_fails_is_classified_told_and_gone(
     options: dict[str, Any], kind: str, words: str, lab: Lab
 ) -> None:
     options = {**options, "orphan": True} if options["fault"] != "start_failure" else options
-    file = lab.file(cycles=1, loads=[1], options={**options, "log_kb": 1}, execution={"timeout": "2s"})
+    file = lab.file(
+        cycles=1,
+        loads=[1],
+        options={**options, "log_kb": 1},
+        execution={"timeout": "4s" if kind == "resource" else "100s"},  # only those end by it
+    )
     ended = lab.dyno("campaign", "run", file)
     assert ended.code == 4
     assert "campaign failed" in ended.err
@@ -158,7 +163,7 @@ def test_an_engine_that_fails_is_classified_told_and_gone(
     assert [failure.failure.kind for failure in failures] == [kind]
     assert words in failures[0].failure.message
     assert failures[0].failure.log_tail
-    assert failures[0].duration_s < 10
+    assert failures[0].duration_s < 60
     status = lab.dyno("campaign", "status")
     assert f"{kind}: " in status.out
     assert not lab.left_over()

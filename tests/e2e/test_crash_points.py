@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).with_name("crash_points.py")
 def test_whatever_call_is_the_last_resume_finishes_every_run_once(mode: str, lab: Lab) -> None:
     file = lab.file(cycles=2 if mode == "kill" else 1, loads=[1], execution={"mode": "simulated"})
     argv = [sys.executable, str(SCRIPT), mode, str(lab.root), str(file)]
-    ended = subprocess.run(argv, env=lab.env, capture_output=True, text=True, timeout=100, check=False)
+    ended = subprocess.run(argv, env=lab.env, capture_output=True, text=True, timeout=250, check=False)
     assert ended.returncode == 0, ended.stderr
     tries = [json.loads(line) for line in ended.stdout.splitlines()]
     assert len(tries) > 40

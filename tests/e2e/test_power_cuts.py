@@ -63,7 +63,7 @@ def chances_of_names(disk: Disk, tmp_path: Path) -> list[tuple[str, ...]]:
     return found
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_after_a_power_cut_at_any_call_nothing_told_is_lost_and_resume_finishes(lab: Lab) -> None:
     file = lab.file(cycles=2, loads=[1])
     trace = lab.root / "trace"
@@ -81,7 +81,7 @@ def test_after_a_power_cut_at_any_call_nothing_told_is_lost_and_resume_finishes(
         cwd=states,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=550,
         check=False,
     )
     assert found.returncode == 0, found.stderr

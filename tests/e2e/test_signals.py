@@ -7,31 +7,25 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
-from tests.lab import Lab, assert_finished, gone, until
+from tests.lab import Lab, assert_finished, until
 
-SLOW = {"ttft_ms": 60_000}
+from dynamometer.store.records import read_mark
+
+SLOW = {"ttft_ms": 600_000}
+"""Longer than a test may take: a command that waits for an answer does not pass."""
 INTERRUPTED = ["opened", "claimed", "started", "interrupted", "closed"]
 
 
-def seconds_since(begin: float) -> float:
-    return time.monotonic() - begin
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
-def test_one_signal_in_a_run_ends_it_within_ten_seconds_and_says_how_to_go_on(
-    number: signal.Signals, code: int, lab: Lab
-) -> None:
+def test_one_signal_in_a_run_ends_it_and_says_how_to_go_on(number: signal.Signals, code: int, lab: Lab) -> None:
     file = lab.file(options=SLOW)
     process = lab.start("campaign", "run", file)
     assert lab.until("started", 1, process)
-    begin = time.monotonic()
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == code
-    assert seconds_since(begin) < 10
     assert lab.events() == INTERRUPTED
     assert f"stopped by {number.name}" in err
     assert err.count(f"dyno campaign run {file} --resume") == 2, "when asked to stop, and as the last word"
@@ -42,19 +36,29 @@ def test_one_signal_in_a_run_ends_it_within_ten_seconds_and_says_how_to_go_on(
     assert again.code == 0, again.err
 
 
-def test_a_second_signal_stops_at_once_an_engine_that_will_not_end(lab: Lab) -> None:
+PATIENT = "from dynamometer.campaign import loop\nloop.STOP_GRACE_S = 600.0\n"
+
+
+def test_a_second_signal_stops_at_once_an_engine_that_will_not_end(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    (lab.root / "sitecustomize.py").write_text(PATIENT)  # the grace is longer than a test may take
+    monkeypatch.setenv("PYTHONPATH", str(lab.root))
     file = lab.file(options={**SLOW, "ignore_sigterm": True, "orphan": True})
     process = lab.start("campaign", "run", file)
     assert lab.until("started", 1, process)
     until(lambda: len(lab.left_over()) >= 3)
+    (mark,) = [read_mark(attempt) for attempt in lab.folder.attempts()]
+    assert mark is not None
+    os.kill(mark.pid, signal.SIGSTOP)  # the worker hears nothing: it can only be killed
     process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    asked = next(line for line in process.stderr if "again to stop at once" in line)
+    assert "state is saved; go on with: dyno campaign run" in asked
     process.send_signal(signal.SIGINT)
-    begin = time.monotonic()
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert seconds_since(begin) < 4
+    assert "stopping at once" in err
     assert lab.events() == INTERRUPTED
-    assert "state is saved; go on with: dyno campaign run" in err
+    assert "go on with: dyno campaign run" in err
     assert not lab.left_over()
 
 
@@ -65,7 +69,7 @@ def test_a_signal_in_a_thermal_pause_ends_it(number: signal.Signals, code: int, 
     assert process.stderr is not None
     assert any("pause of 3600 s" in line for line in process.stderr)
     process.send_signal(number)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode == code
     assert lab.events() == ["opened", "claimed", "started", "done", "closed"]
     assert lab.dyno("campaign", "status", "--json").json()["state"] == "interrupted"
@@ -104,7 +108,7 @@ def test_ctrl_c_on_a_terminal(lab: Lab) -> None:
     until(lambda: "started" in lab.events())
     os.write(terminal, b"\x03")
     shown = read_to_end(terminal)
-    assert process.wait(20) == 130
+    assert process.wait(60) == 130
     os.close(terminal)
     assert "stopping (again to stop at once)" in shown
     assert "hint: " in shown
@@ -117,16 +121,16 @@ def test_a_closed_terminal_window_stops_the_campaign_cleanly(lab: Lab) -> None:
     process, terminal = on_terminal(lab, "campaign", "run", str(file))
     until(lambda: "started" in lab.events())
     os.close(terminal)
-    assert process.wait(20) == 143
+    assert process.wait(60) == 143
     assert lab.events() == INTERRUPTED
-    gone(lab, 0.1)
+    assert not lab.left_over()
 
 
 def test_what_was_interrupted_is_finished_on_a_terminal_with_a_live_display(lab: Lab) -> None:
     file = lab.file(cycles=1)
     process, terminal = on_terminal(lab, "campaign", "run", str(file))
     shown = read_to_end(terminal)
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     os.close(terminal)
     assert "campaign completed" in shown
     assert "2/2" in shown

@@ -34,7 +34,9 @@ EVIL = "<script>alert('x')</script><a href=\"https://evil.example\">\\(x\\)|`*\x
 
 
 def info(key: str = "output_tok_s", unit: str = "tok/s") -> MetricInfo:
-    return MetricInfo(key=key, title=key.upper(), unit=unit, better="higher", description="What it is.")
+    return MetricInfo(
+        key=key, title=key.upper(), unit=unit, better="higher", statistic="mean", description="What it is."
+    )
 
 
 def estimate(key: str = "output_tok_s", value: float = 24.1) -> Estimate:
@@ -174,15 +176,35 @@ def test_json_is_one_document_with_its_version_and_null_for_none() -> None:
 def test_csv_reads_back_and_is_no_formula() -> None:
     text = FORMATS["csv"](summary(row('=cmd("x"),1', estimate(), MISSING), row("plain")))
     assert text.endswith("\r\n")
+    rows = list(csv.DictReader(text.splitlines()))
+    assert [(one["name"], one["metric"]) for one in rows] == [
+        ('\'=cmd("x"),1', "output_tok_s"),
+        ('\'=cmd("x"),1', "ttft_ms"),
+        ("plain", "output_tok_s"),
+        ("plain", "ttft_ms"),
+    ]
+    assert float(rows[0]["low"]) == pytest.approx(23.0)
+    assert rows[0]["n"] == "3"
+    assert (rows[1]["value"], rows[1]["n"], rows[1]["missing"]) == ("", "0", "the workload does not stream")
+    assert rows[3]["missing"] == "not computed"
+
+
+def test_csv_says_what_each_figure_is() -> None:
+    median = info("ttft_ms", "ms").model_copy(update={"statistic": "median over requests", "better": "lower"})
+    made = estimate("ttft_ms").model_copy(update={"over_cycles": "geometric mean", "samples": 60})
+    lonely = Estimate(metric="ttft_ms", value=5.0, n=1, over_cycles="one cycle", no_interval="1 cycle")
+    text = FORMATS["csv"](summary(row("a", made), row("b", lonely), metrics=(median,)))
     first, second = csv.DictReader(text.splitlines())
-    assert first["name"] == '\'=cmd("x"),1'
-    assert float(first["output_tok_s_low"]) == pytest.approx(23.0)
-    assert (first["ttft_ms"], first["ttft_ms_n"], second["name"]) == ("", "0", "plain")
+    assert (first["unit"], first["better"], first["statistic"]) == ("ms", "lower", "median over requests")
+    assert (first["over_cycles"], first["method"], first["level"]) == ("geometric mean", "student-t-log", "0.95")
+    assert (first["n"], first["samples"], first["no_interval"]) == ("3", "60", "")
+    assert (second["over_cycles"], second["low"], second["level"], second["method"]) == ("one cycle", "", "", "")
+    assert second["no_interval"] == "1 cycle"
 
 
 def test_csv_numbers_below_zero_stay_numbers() -> None:
     text = FORMATS["csv"](summary(row("a", estimate(value=-3.0))))
-    assert next(csv.DictReader(text.splitlines()))["output_tok_s"] == "-3.0"
+    assert next(csv.DictReader(text.splitlines()))["value"] == "-3.0"
 
 
 class _Page(HTMLParser):
@@ -226,6 +248,15 @@ def test_dark_colours_are_for_dark_screens_and_not_for_paper() -> None:
 
 def test_html_is_the_same_each_time() -> None:
     assert FORMATS["html"](summary()) == FORMATS["html"](summary())
+
+
+def test_metrics_that_no_row_has_are_named_beneath_the_table_and_take_no_column() -> None:
+    text = FORMATS["html"](summary(row("a/b", estimate(), MISSING), row("a/c", estimate(), MISSING)))
+    table, _, rest = text.partition("</table>")
+    assert "TTFT_MS" not in table
+    assert '<p class="dim">TTFT_MS: n/a, the workload does not stream</p>' in rest
+    one_of_two = FORMATS["html"](summary(row("a/b", estimate(), MISSING), row("a/c", estimate(), estimate("ttft_ms"))))
+    assert "TTFT_MS" in one_of_two.partition("</table>")[0]
 
 
 def test_html_escapes_every_text() -> None:

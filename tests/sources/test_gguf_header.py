@@ -152,7 +152,7 @@ def read_or_none(path: Path) -> Header | None:
         return None
 
 
-@settings(max_examples=150, deadline=1000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=20_000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_damage_to_a_header_is_read_or_refused_never_worse(
     data: st.DataObject, tiny_gguf: Path, tmp_path: Path
@@ -168,7 +168,7 @@ def test_any_damage_to_a_header_is_read_or_refused_never_worse(
     assert header is None or header.needed_bytes <= len(damaged)
 
 
-@settings(max_examples=200, deadline=1000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=20_000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary(max_size=400))
 def test_random_bytes_are_refused_or_read(body: bytes, tmp_path: Path) -> None:
     path = tmp_path / "random.gguf"

@@ -199,6 +199,18 @@ def test_write_whole_leaves_the_old_file_when_it_fails(tmp_path: Path, monkeypat
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_write_whole_leaves_nothing_behind_when_a_signal_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        files.write_whole(tmp_path / "file", "new")
+    assert list(tmp_path.iterdir()) == []
+
+
 def as_nobody(code: str) -> subprocess.CompletedProcess[str]:
     """Run it as whoever may not do everything: another user when we are root, who may not read our packages."""
     begin = "import os\nfrom pathlib import Path\nfrom dynamometer.store.files import make_folder, write_whole\n"

@@ -16,6 +16,8 @@ class Advice:
     """Runs are left to do."""
     retry: str
     """Nothing is left but runs that failed."""
+    restore: str
+    """Nothing is left but runs whose records do not read."""
     more_requests: str
     warm_up: str
     """There was no warm-up."""
@@ -37,6 +39,7 @@ CAMPAIGN = Advice(
     more_cycles=f"set cycles: {FEWEST} or more",
     finish="finish the campaign with --resume",
     retry="remove what made runs fail, then --resume --retry-failed",
+    restore="--resume does not repeat completed runs: restore their folders from a backup, or run the campaign anew",
     more_requests="p95 takes 100 requests in each run, p99 takes 500 (workload.requests)",
     warm_up="set workload.warmup.max_requests: 8",
     warm_up_longer="raise workload.warmup.max_requests",
@@ -54,6 +57,7 @@ BENCH = Advice(
     more_cycles=f"add --cycles {FEWEST} or more",
     finish="run it again, to its end",
     retry="remove what made runs fail, and run it again",
+    restore="run it again",
     more_requests="p95 takes 100 requests in each run, p99 takes 500 (--requests, --duration)",
     warm_up="add --warmup 8",
     warm_up_longer="raise --warmup",

@@ -12,6 +12,7 @@ from dynamometer.analysis.gate import Gate, judge, unknown_metric
 from dynamometer.analysis.likeness import energy_reason, reasons, slo_reason
 from dynamometer.analysis.match import Defaults, Matched, differences
 from dynamometer.analysis.metrics import METRICS
+from dynamometer.analysis.metrics.readings import of_one_origin
 from dynamometer.analysis.summarise import Analysed
 from dynamometer.domain.comparison import (
     Campaign,
@@ -142,7 +143,8 @@ class _Member:
         return self.summary.estimate(key) or Estimate(metric=key, value=None, missing="not computed")
 
     def by_cycle(self, key: str) -> dict[int, float]:
-        values = {run.metrics.cycle: run.metrics.values[key].value for run in self.row.runs}
+        counted = of_one_origin([run.metrics.values[key] for run in self.row.runs])
+        values = {run.metrics.cycle: one.value for run, one in zip(self.row.runs, counted, strict=True)}
         return {cycle: value for cycle, value in sorted(values.items()) if value is not None}
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dynamometer.analysis.advice import CAMPAIGN, Advice
 from dynamometer.analysis.measure import RunMetrics
 from dynamometer.analysis.metrics.base import NEEDED, NOT_ENOUGH
+from dynamometer.analysis.metrics.readings import of_one_origin, origins
 from dynamometer.analysis.stats import BOOTSTRAP_FROM, FEWEST, drift, relative_mad
 from dynamometer.domain.calibration import Beyond, CalibrationRef
 from dynamometer.domain.experiment import Experiment
-from dynamometer.domain.record import Record
+from dynamometer.domain.record import Oddity, Record
 from dynamometer.domain.summary import Doubt, Estimate
 
 UNSTABLE = 0.10
@@ -24,6 +26,8 @@ CLIENT_CPU = 0.6
 CLIENT_LAG = 0.5
 """Late reads, as a share of the median ITL. The kernel has stamped what waits, so lateness alone blurs nothing; but it
 may join segments that wait for a whole ITL, and then the stamp of the first is lost."""
+CLIENT_LAG_MS = 0.1
+"""Reads that are less late than this are not late, however close events come: those were sent together."""
 OTHERS = 0.2
 """Cores that others keep busy, above which they may change what is measured."""
 SEND_LATE_MS = 5.0
@@ -58,14 +62,18 @@ class Row:
     cycles_planned: int
     advice: Advice = CAMPAIGN
     """How hints are worded."""
+    lost: tuple[RunMetrics, ...] = ()
+    """Runs without a record whose requests are known."""
+    remedy: str = CAMPAIGN.finish
+    """What brings the cycles that are missing."""
 
 
 Rule = Callable[[Row], Sequence[Doubt]]
 
 
 def doubts_of(row: Row) -> tuple[Doubt, ...]:
-    """All doubts about one row; none about a row without runs, which has no figures to doubt."""
-    return tuple(doubt for rule in RULES for doubt in rule(row)) if row.runs else ()
+    """All doubts about one row; of a row without figures only that its requests went wrong."""
+    return tuple(doubt for rule in (RULES if row.runs else (errors,)) for doubt in rule(row))
 
 
 def simulated(row: Row) -> list[Doubt]:
@@ -79,7 +87,7 @@ def too_few_cycles(row: Row) -> list[Doubt]:
     """No interval can be given."""
     if (n := len(row.runs)) >= FEWEST:
         return []
-    hint = row.advice.more_cycles if row.cycles_planned < FEWEST else row.advice.finish
+    hint = row.advice.more_cycles if row.cycles_planned < FEWEST else row.remedy
     message = f"{_cycles(n)}: an interval takes {FEWEST}, so nothing tells how far to trust these figures"
     return [Doubt(code="too_few_cycles", message=message, hint=hint)]
 
@@ -199,12 +207,13 @@ def client_late(row: Row) -> list[Doubt]:
     lags = []
     for run in row.runs:
         itl, lag = run.metrics.values["itl_ms"].value, run.record.client.lag_p99_ms
-        if itl and lag is not None and lag > CLIENT_LAG * itl:
-            lags.append((lag / itl, lag, itl))
+        if itl is not None and lag is not None and lag > max(CLIENT_LAG * itl, CLIENT_LAG_MS):
+            lags.append((lag, itl))
     if not lags:
         return []
-    share, lag, itl = max(lags)
-    message = f"the client read up to {lag:.3g} ms late (p99), {share:.0%} of the median ITL of {itl:.3g} ms"
+    lag, itl = max(lags)
+    of_it = f"{lag / itl:.0%} of" if lag <= itl else "longer than"
+    message = f"the client read up to {lag:.3g} ms late (p99), {of_it} the median ITL of {itl:.3g} ms"
     hint = "a whole ITL late, events may merge and lose their stamps; lower the concurrency, or free a core"
     return [Doubt(code="client_late", message=message, hint=hint, metric="itl_ms")]
 
@@ -285,18 +294,16 @@ def clock_steps(row: Row) -> list[Doubt]:
 
 def errors(row: Row) -> list[Doubt]:
     """Requests went wrong; latencies and throughput are those of the others."""
-    bad = sum(run.metrics.observed.errors for run in row.runs)
-    sent = sum(run.metrics.observed.requests for run in row.runs)
+    observed = [metrics.observed for metrics in (*(run.metrics for run in row.runs), *row.lost)]
+    kinds = sum((Counter(one.errors) for one in observed), Counter[str]())
+    bad, sent = kinds.total(), sum(one.requests for one in observed)
     if not bad:
         return []
-    kinds: dict[str, int] = {}
-    for run in row.runs:
-        for kind, count in run.record.errors.items():
-            kinds[kind] = kinds.get(kind, 0) + count
-    listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "kinds not recorded"
-    message = f"{bad} of {sent} requests went wrong ({bad / sent:.1%}: {listed}); figures are of the others"
-    if row.cycles_planned > len(row.runs):
-        message += f"; {_cycles(row.cycles_planned - len(row.runs))} without a record not counted"
+    listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    message = f"{bad} of {sent} requests went wrong ({bad / sent:.1%}: {listed})"
+    message += "; figures are of the others" if row.runs else ""
+    if unknown := row.cycles_planned - len(observed):
+        message += f"; {_cycles(unknown)} without a record not counted"
     return [Doubt(code="errors", message=message, hint=row.advice.find_errors)]
 
 
@@ -336,12 +343,64 @@ def short_output(row: Row) -> list[Doubt]:
 
 def usage_mismatch(row: Row) -> list[Doubt]:
     """The server's counts and its events contradict each other."""
-    odd = sum(run.metrics.observed.mismatched for run in row.runs)
-    if not odd:
+    worst = [pair for run in row.runs if (pair := run.metrics.observed.worst_mismatch) is not None]
+    if not worst:
         return []
-    good = sum(run.metrics.observed.requests - run.metrics.observed.errors for run in row.runs)
-    message = f"in {odd} of {good} answers the server's usage fits neither its events nor what was asked for"
+    odd = sum(run.metrics.observed.mismatched for run in row.runs)
+    good = sum(run.metrics.observed.good for run in row.runs)
+    told, events = max(worst, key=lambda pair: abs(pair[0] - pair[1]))
+    message = (
+        f"in {odd} of {good} answers the server's usage contradicts its events or what was asked for; at worst it "
+        f"tells {told} tokens, and {events} events with tokens came"
+    )
     return [Doubt(code="usage_mismatch", message=message, hint=row.advice.read_counts, metric="output_tok_s")]
+
+
+def odd_answers(row: Row) -> list[Doubt]:
+    """Answers did what their API does not allow, and count as whole all the same. One doubt for each kind."""
+    good = sum(run.metrics.observed.good for run in row.runs)
+    doubts = []
+    for kind, (what, hint) in ODD.items():
+        told = [run.metrics.observed.odd[kind] for run in row.runs if kind in run.metrics.observed.odd]
+        answers, events = (sum(counts) for counts in zip(*told, strict=True)) if told else (0, 0)
+        if answers:
+            message = f"{answers} of {good} answers {what}" + (f" ({events} events)" if events > answers else "")
+            doubts.append(Doubt(code="odd_answers", message=message, hint=hint))
+    return doubts
+
+
+ODD: Mapping[Oddity, tuple[str, str]] = {
+    "after_finish": (
+        "went on after their finish reason",
+        "what came then counts like the rest, and E2E ends with it; clients that stop at the finish reason miss it",
+    ),
+    "after_done": ("went on after their end mark", "what came then was not read and counts nowhere"),
+    "no_done": (
+        "ended without [DONE]",
+        "they count as whole, for a finish reason came; a usage that was to follow may be lost",
+    ),
+    "not_utf8": (
+        "contained bytes that are not UTF-8",
+        "these events count like the others; their text is not what the model wrote, perhaps cut within a character",
+    ),
+    "choices": (
+        "had more choices than the one asked for",
+        "arrivals are those of the first; the server's usage, and so throughput, may count all",
+    ),
+    "finish_changed": (
+        "gave two finish reasons that differ",
+        "the last one is kept",
+    ),
+    "usage_changed": (
+        "gave two usages that contradict each other",
+        "the last one counts; check the server's usage before you cite throughput",
+    ),
+    "usage_no_count": (
+        "gave no count of output tokens in their usage: 0 although tokens came, or no number",
+        "events are counted instead where they tell their tokens, else what takes the count is n/a",
+    ),
+}
+"""What odd answers did, and what that means for the figures."""
 
 
 def prompt_length(row: Row) -> list[Doubt]:
@@ -426,18 +485,19 @@ def unlike_cycles(row: Row) -> list[Doubt]:
 
 
 def mixed_energy(row: Row) -> list[Doubt]:
-    """Energy of the cycles comes from unlike sensors, or is estimated."""
-    used = {
-        f"{reading.kind} by {reading.source or reading.meter}"
-        for run in row.runs
-        for reading in run.record.readings
-        if reading.quantity == "energy" and reading.value is not None
-    }
-    if len(used) <= 1 and not any(text.startswith("estimated") for text in used):
-        return []
-    message = f"energy is {', '.join(sorted(used))}"
-    hint = "estimates and measurements, or two sensors, do not compare"
-    return [Doubt(code="energy_source", message=message, hint=hint, metric="energy_j")]
+    """Energy is estimated, or comes from elsewhere in some cycles than in others, which then do not count."""
+    told = [run.metrics.values["energy_j"] for run in row.runs]
+    found, counted = origins(told), of_one_origin(told)
+    if len(found) > 1:
+        others = " and ".join(str(origin) for origin in found if origin not in origins(counted))
+        n = sum(one.value is not None for one in counted)
+        which = f"in {_of(n, row)}, which alone count, it is {origins(counted)[0]}" if n else "none counts"
+        message = f"energy of the cycles does not average: it is {others}; {which}"
+        hint = "have one sensor measure the energy of all cycles"
+        return [Doubt(code="energy_source", message=message, hint=hint, metric="energy_j")]
+    message = " and ".join(f"energy is {origin}" for origin in found if origin.kind == "estimated")
+    alone = "it compares with no energy that is measured"
+    return [Doubt(code="energy_source", message=message, hint=alone, metric="energy_j")] if message else []
 
 
 def forced_bootstrap(row: Row) -> list[Doubt]:
@@ -463,6 +523,7 @@ RULES: tuple[Rule, ...] = (
     late_sends,
     short_output,
     usage_mismatch,
+    odd_answers,
     prompt_length,
     cached_prompts,
     no_warmup,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from dynamometer.analysis.doubts import Row
+from dynamometer.analysis.metrics.base import Origin
+from dynamometer.analysis.metrics.readings import of_one_origin, origins
 from dynamometer.domain.comparison import Reason, Unlike
 from dynamometer.domain.experiment import Slo, Workload
 
@@ -24,13 +26,15 @@ def reasons(a: Row, b: Row) -> tuple[Reason, ...]:
 
 
 def energy_reason(a: Row, b: Row) -> Reason | None:
-    """Why energy of the two does not compare: unlike sensors, or an estimate against a measurement (never allowed)."""
-    one, other = _sensors(a), _sensors(b)
-    if not one or not other or one == other:
+    """Why energy of the two does not compare: unlike sensors or scopes, or an estimate against a measurement.
+
+    The last is never allowed.
+    """
+    one, other = _energy_origin(a), _energy_origin(b)
+    if one is None or other is None or one == other:
         return None
-    kinds = [{kind for kind, _ in side} for side in (one, other)]
-    message = f"energy is {_named(one)} in A and {_named(other)} in B"
-    return Reason(kind="energy", message=message, can_allow=kinds[0] == kinds[1])
+    message = f"energy is {one} in A and {other} in B"
+    return Reason(kind="energy", message=message, can_allow=one.kind == other.kind)
 
 
 def slo_reason(a: Row, b: Row) -> str | None:
@@ -120,17 +124,10 @@ def _mean_length(row: Row) -> float | None:
     return sum(known) / answers if len(known) == len(counts) and answers else None
 
 
-def _sensors(row: Row) -> set[tuple[str, str]]:
-    return {
-        (reading.kind, reading.source or reading.meter)
-        for run in row.runs
-        for reading in run.record.readings
-        if reading.quantity == "energy" and reading.value is not None
-    }
-
-
-def _named(sensors: set[tuple[str, str]]) -> str:
-    return " and ".join(f"{kind} by {source}" for kind, source in sorted(sensors))
+def _energy_origin(row: Row) -> Origin | None:
+    """What the energy of the row comes from; None when it has none."""
+    found = origins(of_one_origin([run.metrics.values["energy_j"] for run in row.runs]))
+    return found[0] if found else None
 
 
 def _short(hashes: set[str] | set[str | None]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dynamometer.analysis.metrics import METRICS, Measured
 from dynamometer.analysis.samples import in_window, whole
-from dynamometer.domain.experiment import Workload
-from dynamometer.domain.record import Record, Sample
+from dynamometer.domain.experiment import Experiment, Workload, run_id
+from dynamometer.domain.record import Oddity, Record, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +18,8 @@ class Observed:
 
     requests: int
     """Requests of the window."""
-    errors: int
-    """Of these, gone wrong."""
+    errors: Mapping[str, int]
+    """Of these, gone wrong, by kind."""
     events: int
     """Events with tokens, of whole answers."""
     merged: int
@@ -27,6 +28,10 @@ class Observed:
     """Whole answers with fewer tokens than asked although the end of text was to be ignored."""
     mismatched: int
     """Whole answers whose usage and events tell token counts that cannot both be true."""
+    worst_mismatch: tuple[int, int] | None
+    """The one of these that is furthest apart: tokens by its usage, and events with tokens."""
+    odd: Mapping[Oddity, tuple[int, int]]
+    """Whole answers that did something odd, by what it was, and their events that did."""
     resent: int
     """Requests sent a second time."""
     cached: int
@@ -58,22 +63,38 @@ def measure(record: Record, samples: Sequence[Sample]) -> RunMetrics:
         experiment_id=record.experiment.id,
         cycle=record.cycle,
         values={metric.info.key: metric.compute(record, samples) for metric in METRICS},
-        observed=_observe(record, samples),
+        observed=_observe(record.experiment.workload, samples),
     )
 
 
-def _observe(record: Record, samples: Sequence[Sample]) -> Observed:
-    workload = record.experiment.workload
+def measure_lost(experiment: Experiment, cycle: int, samples: Sequence[Sample]) -> RunMetrics:
+    """A run that gave no record: the requests of its window count among errors and in goodput, and nowhere else."""
+    return RunMetrics(
+        run_id=run_id(experiment.id, cycle),
+        experiment_id=experiment.id,
+        cycle=cycle,
+        values={
+            metric.info.key: metric.of_requests(experiment.workload, samples) if metric.of_requests else Measured(None)
+            for metric in METRICS
+        },
+        observed=_observe(experiment.workload, samples),
+    )
+
+
+def _observe(workload: Workload, samples: Sequence[Sample]) -> Observed:
     sent, good = in_window(samples), whole(samples)
     cached = [s.usage.cached_tokens for s in sent if s.usage is not None and s.usage.cached_tokens]
     known = [tokens for sample in good if (tokens := sample.output_tokens) is not None]
+    mismatched = [pair for sample in good if (pair := _mismatch(sample)) is not None]
     return Observed(
         requests=len(sent),
-        errors=len(sent) - len(good),
+        errors=Counter(sample.error for sample in sent if sample.error is not None),
         events=sum(len(sample.arrivals_ns) for sample in good),
         merged=sum(sample.merged for sample in good),
         short=sum(_is_short(sample, workload) for sample in good) if workload.ignore_eos else 0,
-        mismatched=sum(map(_is_mismatched, good)),
+        mismatched=len(mismatched),
+        worst_mismatch=max(mismatched, key=lambda pair: abs(pair[0] - pair[1]), default=None),
+        odd=_oddities(good),
         resent=sum(sample.resent for sample in sent),
         cached=len(cached),
         cached_tokens=sum(cached),
@@ -82,23 +103,33 @@ def _observe(record: Record, samples: Sequence[Sample]) -> Observed:
     )
 
 
+def _oddities(good: Sequence[Sample]) -> dict[Oddity, tuple[int, int]]:
+    found: dict[Oddity, tuple[int, int]] = {}
+    for sample in good:
+        for kind, count in sample.odd.items():
+            answers, events = found.get(kind, (0, 0))
+            found[kind] = (answers + 1, events + count)
+    return found
+
+
 def _is_short(sample: Sample, workload: Workload) -> bool:
     fixed = workload.max_output_tokens if isinstance(workload.max_output_tokens, int) else None
     asked = sample.max_tokens or fixed
     return sample.output_tokens is not None and asked is not None and sample.output_tokens < asked
 
 
-def _is_mismatched(sample: Sample) -> bool:
-    """Fewer tokens in the usage than events with tokens, more than were asked for, or another sum than the events' own.
+def _mismatch(sample: Sample) -> tuple[int, int] | None:
+    """Tokens by the usage, and events with tokens, where they contradict each other.
 
-    A server may count the token that ended the text, which no event carries.
+    Fewer tokens in the usage than events with tokens, more than were asked for, or another sum than the events' own. A
+    server may count the token that ended the text, which no event carries.
     """
-    told = sample.usage.completion_tokens if sample.usage is not None else None
-    if told is None or not sample.arrivals_ns:
-        return False
-    if sample.max_tokens is not None and told > sample.max_tokens:
-        return True
+    told, events = sample.usage.completion_tokens if sample.usage is not None else None, len(sample.arrivals_ns)
+    if told is None or not events:
+        return None
+    unseen = told - (events if sample.event_tokens is None else sum(sample.event_tokens))
     if sample.event_tokens is None:
-        return told < len(sample.arrivals_ns)
-    unseen = told - sum(sample.event_tokens)
-    return unseen != 0 and not (unseen == 1 and sample.finish != "length")
+        is_odd = unseen < 0
+    else:
+        is_odd = unseen != 0 and not (unseen == 1 and sample.finish != "length")
+    return (told, events) if is_odd or (sample.max_tokens is not None and told > sample.max_tokens) else None

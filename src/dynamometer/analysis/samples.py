@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dynamometer.domain.record import Sample
 from dynamometer.domain.units import NS_PER_MS
 
@@ -49,12 +52,12 @@ def tpot_ms(sample: Sample) -> float | None:
     return (sample.arrivals_ns[-1] - sample.arrivals_ns[0]) / NS_PER_MS / (tokens - 1)
 
 
-def itls_ms(sample: Sample) -> list[float] | None:
-    """Gaps between consecutive events, each divided by the tokens in the later one; None when these are unknown."""
+def itls_ms(sample: Sample) -> NDArray[np.float64] | None:
+    """Gaps between consecutive events, each divided by the tokens in the later one; None when these are unknown.
+
+    An array: a run has millions of them.
+    """
     arrivals, tokens = sample.arrivals_ns, sample.event_tokens
-    if tokens is None or len(tokens) != len(arrivals) or any(count < 1 for count in tokens):
+    if tokens is None or len(tokens) != len(arrivals) or min(tokens, default=1) < 1:
         return None
-    return [
-        (later - earlier) / NS_PER_MS / count
-        for earlier, later, count in zip(arrivals, arrivals[1:], tokens[1:], strict=False)
-    ]
+    return np.diff(np.array(arrivals, np.int64)) / NS_PER_MS / np.array(tokens[1:], np.int64)

@@ -21,7 +21,9 @@ from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from dynamometer.domain.summary import OverCycles
 
 Floats = NDArray[np.float64]
 Method = Literal["bootstrap", "student-t"]
@@ -35,6 +37,7 @@ _CHUNK = 2_000_000
 LARGEST_LOG = 700.0
 """Logarithms beyond it have no number."""
 _NORMAL = NormalDist()
+_LOG = "student-t-log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Interval:
     high: float | None
     method: str | None
     n: int
+    over_cycles: OverCycles
+    """What ``centre`` is of the values."""
     reason: str | None = None
 
 
@@ -89,7 +94,8 @@ def interval(
             else f"all {n} values are equal: no spread seen"
         )
         centre = math.fsum(values) / n if additive else _centre(values)
-        return Interval(centre, None, None, None, n, reason)
+        mean: OverCycles = "mean" if additive or min(values) <= 0 else "geometric mean"
+        return Interval(centre, None, None, None, n, "one cycle" if n == 1 else mean, reason)
     if force == "bootstrap" or (force is None and n >= BOOTSTRAP_FROM):
         is_widened = n >= BOOTSTRAP_FROM
         bounds = bca_bootstrap(values, seed, expanded(confidence, n) if is_widened else confidence)
@@ -97,7 +103,8 @@ def interval(
         bounds = Bounds(bounds.centre, bounds.low, bounds.high, f"{name} ({RESAMPLES} resamples, seed {seed})")
     else:
         bounds = student_t(values, confidence) if additive else student_t_log(values, confidence)
-    return Interval(bounds.centre, bounds.low, bounds.high, bounds.method, n)
+    mean = "geometric mean" if bounds.method == _LOG else "mean"
+    return Interval(bounds.centre, bounds.low, bounds.high, bounds.method, n, mean)
 
 
 def student_t(values: Sequence[float], confidence: float = 0.95) -> Bounds:
@@ -119,7 +126,7 @@ def student_t_log(values: Sequence[float], confidence: float = 0.95) -> Bounds:
     logs = student_t([math.log(value) for value in values], confidence)
     if max(abs(logs.low), abs(logs.high)) > LARGEST_LOG:
         return _plain(values, confidence, "values too far apart")
-    return Bounds(math.exp(logs.centre), math.exp(logs.low), math.exp(logs.high), "student-t-log")
+    return Bounds(math.exp(logs.centre), math.exp(logs.low), math.exp(logs.high), _LOG)
 
 
 def _plain(values: Sequence[float], confidence: float, why: str) -> Bounds:
@@ -165,7 +172,7 @@ def expanded(confidence: float, n: int) -> float:
     return 2 * _NORMAL.cdf(math.sqrt(n / (n - 1)) * t) - 1
 
 
-def quantile(values: Sequence[float], q: float) -> float:
+def quantile(values: ArrayLike, q: float) -> float:
     """The ``q`` quantile by linear interpolation between order statistics (Hyndman and Fan's type 7)."""
     return float(np.quantile(np.asarray(values, dtype=np.float64), q))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -11,11 +11,12 @@ from dynamometer.analysis.advice import CAMPAIGN, Advice
 from dynamometer.analysis.doubts import Row, Run, doubts_of
 from dynamometer.analysis.measure import RunMetrics
 from dynamometer.analysis.metrics import METRICS
+from dynamometer.analysis.metrics.readings import of_one_origin
 from dynamometer.analysis.stats import Method, interval
 from dynamometer.domain.calibration import CalibrationRef
 from dynamometer.domain.experiment import Experiment, load_label, run_id
 from dynamometer.domain.plan import Plan
-from dynamometer.domain.record import Record
+from dynamometer.domain.record import Record, Window
 from dynamometer.domain.status import CampaignStatus
 from dynamometer.domain.summary import (
     Doubt,
@@ -53,9 +54,10 @@ def analyse(
 ) -> Analysed:
     """What the records say together; works while the campaign runs, and with nothing at all.
 
-    ``records`` and ``metrics`` are keyed by run id; a run counts when it is in both. Rows are the plan's experiments
-    in its order: runs that left the plan are counted in a doubt, not shown. ``interval_method`` forces one of
-    ``METHODS``; None takes the right one for the number of cycles. Raises ValueError for another name.
+    ``records`` and ``metrics`` are keyed by run id; a run counts when it is in both, and one with metrics alone (see
+    ``measure_lost``) where these have a value. Rows are the plan's experiments in its order: runs that left the plan
+    are counted in a doubt, not shown. ``interval_method`` forces one of ``METHODS``; None takes the right one for the
+    number of cycles. Raises ValueError for another name.
     ``advice``: how hints are worded.
     """
     method = _method(interval_method)
@@ -63,14 +65,16 @@ def analyse(
     cycles = _cycles_of(plan)
     behind, rows = [], []
     for index, experiment in enumerate(plan.experiments):
-        finished = tuple(
-            Run(records[key], metrics[key])
-            for cycle in cycles.get(index, ())
-            if (key := run_id(experiment.id, cycle)) in records and key in metrics
+        keys = [run_id(experiment.id, cycle) for cycle in cycles.get(index, ())]
+        finished = tuple(Run(records[key], metrics[key]) for key in keys if key in records and key in metrics)
+        runs = [metrics[key] for key in keys if key in metrics]
+        lost = tuple(metrics[key] for key in keys if key in metrics and key not in records)
+        none = _why_none(keys, status)
+        found = tuple(
+            estimate(metric.info, runs, seed=plan.campaign.seed, method=method, none=none) for metric in METRICS
         )
-        runs = [run.metrics for run in finished]
-        found = tuple(estimate(metric.info, runs, seed=plan.campaign.seed, method=method) for metric in METRICS)
-        behind.append(Row(experiment, finished, found, len(cycles.get(index, ())), advice))
+        remedy = _remedy(keys, status, records.keys() & metrics.keys(), advice)
+        behind.append(Row(experiment, finished, found, len(keys), advice, lost, remedy))
         rows.append(_row(behind[-1], names[index], cycles.get(index, ()), status))
     used = [records[key] for key in plan.run_ids if key in records and key in metrics]
     summary = Summary(
@@ -98,9 +102,19 @@ def unique_names(experiments: Sequence[Experiment]) -> list[str]:
     return [e.name if seen[e.name] == 1 else f"{e.name}#{e.id}" for e in experiments]
 
 
-def estimate(info: MetricInfo, runs: Sequence[RunMetrics], *, seed: int, method: Method | None) -> Estimate:
-    """One metric over the cycles of one experiment. Cycles without a value are left out and never count as 0."""
-    measured = [run.values[info.key] for run in runs]
+def estimate(
+    info: MetricInfo,
+    runs: Sequence[RunMetrics],
+    *,
+    seed: int,
+    method: Method | None,
+    none: str = "no finished run",
+) -> Estimate:
+    """One metric over the cycles of one experiment. Cycles without a value are left out and never count as 0.
+
+    ``none``: why there is no value when there is no run.
+    """
+    measured = of_one_origin([run.values[info.key] for run in runs])
     values = [one.value for one in measured if one.value is not None]
     samples = sum(one.samples for one in measured)
     per_cycle = tuple(one.value for one in measured)
@@ -109,7 +123,7 @@ def estimate(info: MetricInfo, runs: Sequence[RunMetrics], *, seed: int, method:
             metric=info.key,
             value=None,
             samples=samples,
-            missing=_why(measured[0].missing if measured else None, runs),
+            missing=next((one.missing for one in measured if one.missing), none),
             per_cycle=per_cycle,
         )
     is_share = info.unit == "share"
@@ -120,6 +134,7 @@ def estimate(info: MetricInfo, runs: Sequence[RunMetrics], *, seed: int, method:
     return Estimate(
         metric=info.key,
         value=found.centre,
+        over_cycles=found.over_cycles,
         low=low,
         high=high,
         n=found.n,
@@ -128,10 +143,6 @@ def estimate(info: MetricInfo, runs: Sequence[RunMetrics], *, seed: int, method:
         no_interval=found.reason,
         per_cycle=per_cycle,
     )
-
-
-def _why(reason: str | None, runs: Sequence[RunMetrics]) -> str:
-    return reason or ("no value" if runs else "no finished run")
 
 
 def _method(name: str | None) -> Method | None:
@@ -167,9 +178,27 @@ def _row(row: Row, name: str, cycles: Sequence[int], status: CampaignStatus) -> 
         cycles_planned=len(cycles),
         failed=sum(state is not None and state.state == "failed" for state in states),
         estimates=row.estimates,
-        windows=tuple(run.record.window for run in row.runs),
+        windows=_windows(row),
         doubts=doubts_of(row),
     )
+
+
+def _windows(row: Row) -> tuple[Window | None, ...]:
+    windows = {run.record.cycle: run.record.window for run in row.runs}
+    return tuple(windows.get(cycle) for cycle in sorted({*windows, *(lost.cycle for lost in row.lost)}))
+
+
+def _why_none(keys: Iterable[str], status: CampaignStatus) -> str:
+    finished = any(key in status.runs and status.runs[key].state == "completed" for key in keys)
+    return "no readable record" if finished else "no finished run"
+
+
+def _remedy(keys: Iterable[str], status: CampaignStatus, figures: Collection[str], advice: Advice) -> str:
+    """What brings those of the runs that have no figures."""
+    missing = {status.runs[key].state if key in status.runs else "pending" for key in keys if key not in figures}
+    if missing - {"failed", "completed"}:
+        return advice.finish
+    return advice.retry if "failed" in missing else advice.restore
 
 
 def _failures(plan: Plan, names: Sequence[str], status: CampaignStatus) -> Iterable[FailureSummary]:
@@ -199,18 +228,24 @@ def _campaign_doubts(
 ) -> Iterable[Doubt]:
     done, planned = sum(row.cycles_done for row in rows), len(plan.runs)
     used = [records[key] for key in plan.run_ids if key in records and key in metrics]
-    if done < planned:
-        message = f"partial results: {done} of {planned} runs are finished"
-        hint = advice.retry if done + sum(row.failed for row in rows) == planned else advice.finish
-        yield Doubt(code="partial", message=message, hint=hint)
     unread = sum(
         key not in records or key not in metrics
         for key in plan.run_ids
         if (state := status.runs.get(key)) is not None and state.state == "completed"
     )
+    if done + unread < planned:
+        early = status.counts.get("ended_early", 0)
+        message = f"partial results: {done + unread - early} of {planned} runs are finished" + (
+            f", {early} ended early" if early else ""
+        )
+        hint = advice.retry if done + unread + sum(row.failed for row in rows) == planned else advice.finish
+        yield Doubt(code="partial", message=message, hint=hint)
     if unread:
-        message = f"{unread} completed runs have no readable record, and are missing from the figures"
-        yield Doubt(code="records_missing", message=message, hint="their folders were moved, deleted or damaged")
+        message = (
+            f"{unread} of {planned} runs are completed and have no readable record: their folders were moved, deleted "
+            "or damaged, and they are missing from the figures"
+        )
+        yield Doubt(code="records_missing", message=message, hint=advice.restore)
     if status.removed:
         message = f"results of {len(status.removed)} runs that are no longer planned are kept, and not shown"
         yield Doubt(code="removed_runs", message=message)

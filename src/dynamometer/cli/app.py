@@ -87,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code, and never raises."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments or os.environ.get("DYNO_JSON", "").lower() in ("1", "true", "yes", "on", "t", "y")
+    standard = sys.stdout, sys.stderr
     try:
         result = dyno.main(arguments, prog_name="dyno", standalone_mode=False)
     except click.exceptions.Exit as error:
@@ -99,10 +100,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DynoError as error:
         _say(error, as_json)
         return error.exit_code
-    except SystemExit as error:
-        if not isinstance(error.__context__, BrokenPipeError):
+    except SystemExit:
+        if sys.stdout is standard[0]:
             raise
-        readers.drop_output(error.__context__)  # Click makes exit code 1 of a reader that has enough (| head)
+        # Of a reader that has enough (| head) Click makes exit code 1, and wraps what nobody reads.
+        sys.stdout, sys.stderr = standard
+        readers.drop_output(BrokenPipeError())
         return 0
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -13,6 +13,7 @@ import click
 from dynamometer.campaign.stop import listening
 from dynamometer.cli.bench_options import (
     SWEEP_TO,
+    Count,
     Numbers,
     Share,
     check_save,
@@ -25,8 +26,10 @@ from dynamometer.cli.bench_options import (
     workload_of,
 )
 from dynamometer.cli.bench_stop import Patience
+from dynamometer.cli.groups import Grouped
 from dynamometer.cli.lazy import load
-from dynamometer.cli.options import colour_option, json_option, quiet_option, write_output
+from dynamometer.cli.options import colour_option, echo_whole, json_option, quiet_option, say_written, write_file
+from dynamometer.cli.readers import drop_stuck
 from dynamometer.domain.plan import Plan
 from dynamometer.domain.wire import Api
 from dynamometer.errors import GateBroken, Interrupted, PreconditionError, RunsFailed, Terminated, UsageError
@@ -43,32 +46,60 @@ from dynamometer.worker.bench import (
     server_of,
 )
 
+GROUPS = {
+    "Server": ("model", "api", "api_key_env"),
+    "Load": ("concurrency", "sweep", "rate", "arrivals", "requests", "duration", "warmup", "cycles"),
+    "Requests": ("dataset", "input_tokens", "output_tokens", "ignore_eos", "stream", "seed"),
+    "Limits": ("slo", "max_error_share", "timeout", "processes"),
+}
+EPILOG = """Examples:
 
-@click.command("bench")
+\b
+  dyno bench http://127.0.0.1:8080
+  dyno bench URL --sweep -c 32 --cycles 3
+  dyno bench URL -r 2,4 --arrivals poisson -d 60s --slo ttft_ms=500
+  dyno bench https://llm.example.com --api-key-env LLM_API_KEY --save raw.jsonl
+
+Exit codes: 4 when a run gave nothing, 5 when more requests went wrong than --max-error-share allows, 8 when there is
+no server. 'dyno --help' has all.
+"""
+
+
+@click.command("bench", cls=Grouped, groups=GROUPS, epilog=EPILOG)
 @click.argument("url")
-@click.option("--model", help="Model to ask for; the first that the server lists when left out.")
+@click.option("--model", metavar="NAME", help="Model to ask for; the first that the server lists when left out.")
 @click.option("--api", type=click.Choice(get_args(Api)), default="chat", show_default=True, help="API to use.")
 @click.option("-c", "--concurrency", type=Numbers(), help="Requests in flight; several are run one after the other.")
 @click.option("-r", "--rate", type=Numbers(), help="Requests per second, whatever is in flight; several as above.")
 @click.option("--arrivals", type=click.Choice(["constant", "poisson"]), help="Gaps of --rate.")
 @click.option("--sweep", is_flag=True, help=f"Double the concurrency from 1 to --concurrency ({SWEEP_TO} if left out).")
-@click.option("-n", "--requests", type=click.IntRange(1, 1_000_000), help="Requests of a run; 64 when left out.")
+@click.option("-n", "--requests", type=Count(1, 1_000_000), help="Requests of a run; 64 when left out.")
 @click.option("-d", "--duration", metavar="TIME", help="Length of a run instead, such as 30s.")
-@click.option("--input-tokens", type=click.IntRange(1), default=128, show_default=True, help="Length of prompts.")
-@click.option("--output-tokens", type=click.IntRange(1), default=128, show_default=True, help="Length of answers.")
+@click.option("--input-tokens", type=Count(1), default=128, show_default=True, help="Length of prompts.")
+@click.option("--output-tokens", type=Count(1), default=128, show_default=True, help="Length of answers.")
 @click.option("--ignore-eos/--no-ignore-eos", default=False, help="Send ignore_eos, which some servers know.")
 @click.option("--stream/--no-stream", default=True, help="Stream tokens. Without it there is no TTFT and no ITL.")
-@click.option("--dataset", default="builtin", show_default=True, help="builtin, synthetic, or a JSONL file of prompts.")
-@click.option("--slo", metavar="KEY=MS,…", help="Service level for goodput: ttft_ms=500,itl_ms=50,e2e_ms=9000.")
-@click.option("--warmup", type=click.IntRange(0), default=4, show_default=True, help="Requests before each run.")
 @click.option(
-    "--cycles", type=click.IntRange(1, 1000), default=1, show_default=True, help="Repetitions, for intervals."
+    "--dataset",
+    metavar="NAME",
+    default="builtin",
+    show_default=True,
+    help="builtin, synthetic, or a JSONL file of prompts.",
 )
-@click.option("--seed", type=click.IntRange(0), default=42, show_default=True, help="Seed of prompts and arrivals.")
+@click.option("--slo", metavar="KEY=MS,…", help="Service level for goodput: ttft_ms=500,itl_ms=50,e2e_ms=9000.")
+@click.option("--warmup", type=Count(0), default=4, show_default=True, help="Requests before each run.")
+@click.option(
+    "--cycles",
+    type=Count(1, 1000),
+    default=1,
+    show_default=True,
+    help="Repetitions, for intervals.",
+)
+@click.option("--seed", type=Count(0), default=42, show_default=True, help="Seed of prompts and arrivals.")
 @click.option("--timeout", default="30m", show_default=True, metavar="TIME", help="Longest time for one run.")
 @click.option(
     "--processes",
-    type=click.IntRange(1, 64),
+    type=Count(1, 64),
     default=1,
     show_default=True,
     help="Processes that share the load, when one core is not enough for the client.",
@@ -161,16 +192,22 @@ def command(
                 if stop.requested:
                     break
             patience.all_ended()
-        try:
-            _save(found, save, force=force)
-        finally:
-            if found or stop.signal is None:
-                report = load("dynamometer.cli.bench_report:report")
-                report(plan, found, as_json=as_json, colour=colour, error=save == "-")
+        written: list[str] = []
+        with suppress(KeyboardInterrupt):
+            try:
+                _save(found, save, written, force=force)
+            finally:
+                if (found or stop.signal is None) and not patience.gave_up:
+                    report = load("dynamometer.cli.bench_report:report")
+                    report(plan, found, as_json=as_json, colour=colour, error=save == "-")
+                    written.append("the document of --json" if as_json else "the table")
     if stop.signal is not None:
+        drop_stuck(output=patience.gave_up)
         whole = sum(one.record is not None and one.record.ended_early is None for one in found.values())
-        kind = Interrupted if stop.signal is signal.SIGINT else Terminated
-        raise kind(f"stopped: {whole} of {len(plan.runs)} runs went their whole length")
+        message = f"stopped: {whole} of {len(plan.runs)} runs went their whole length"
+        if patience.gave_up:
+            message += f"; results were given up, written whole: {' and '.join(written) or 'nothing'}"
+        raise (Interrupted if stop.signal is signal.SIGINT else Terminated)(message)
     if not any(one.reached for one in found.values()):
         raise PreconditionError(
             one_line(next(iter(found.values())).problem or ""), TLS_HINT if server.tls else RUNS_HINT
@@ -178,14 +215,25 @@ def command(
     if max_error_share is not None and (broken := _too_many_errors(plan, found, max_error_share)):
         raise GateBroken("\n".join(map(one_line, broken)))
     if failed := [one.problem for one in found.values() if one.problem]:
-        raise RunsFailed(f"{len(failed)} of {len(found)} runs gave nothing: {one_line(failed[0])}")
+        hint = load("dynamometer.analysis.advice:BENCH").find_errors
+        raise RunsFailed(f"{len(failed)} of {len(found)} runs gave nothing: {one_line(failed[0])}", hint)
 
 
-def _save(found: Mapping[str, Benched], save: str | None, *, force: bool) -> None:
-    """Write what was measured; a file that is there is not replaced by nothing."""
-    lines = [sample.model_dump_json(exclude_defaults=True) for one in found.values() for sample in one.samples]
-    if save is not None and lines:
-        write_output("".join(f"{line}\n" for line in lines), save, force=force)
+def _save(found: Mapping[str, Benched], save: str | None, written: list[str], *, force: bool) -> None:
+    """Write what was measured; a file that is there is not replaced by nothing.
+
+    Noted among what is ``written`` before that is said: who was told so may end us at once.
+    """
+    text = "".join(f"{one.model_dump_json(exclude_defaults=True)}\n" for each in found.values() for one in each.samples)
+    if save is None or not text:
+        return
+    if save == "-":
+        echo_whole(text)
+    else:
+        write_file(text, save, force=force)
+    written.append(f"--save {save}")
+    if save != "-":
+        say_written(save)
 
 
 def _line(name: str, cycle: int, cycles: int, one: Benched) -> str:

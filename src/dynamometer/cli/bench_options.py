@@ -24,6 +24,12 @@ SWEEP_TO = 64
 """Highest concurrency of --sweep when nothing else is said."""
 
 
+class Count(click.IntRange):
+    """A whole number."""
+
+    name = "N"
+
+
 class Numbers(click.ParamType[tuple[float, ...]]):
     """Different numbers with commas between them: ``1,4,16``. Whole ones are ``int``."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,12 +13,13 @@ from pathlib import Path
 import click
 
 from dynamometer import __version__
+from dynamometer.campaign.stop import listening
 from dynamometer.cli.calibration_view import client_heads, client_row, named, remarks, server_table, streams_of
 from dynamometer.cli.options import json_option, print_json
 from dynamometer.domain.calibration import NEEDED_FOR_P99, Calibration, CalibrationLevel
 from dynamometer.domain.record import HostFacts
 from dynamometer.domain.units import human_duration
-from dynamometer.errors import Interrupted, UsageError
+from dynamometer.errors import Interrupted, Terminated, UsageError
 from dynamometer.store.calibrations import (
     calibration_path,
     default_state,
@@ -130,18 +132,21 @@ def command(
         click.echo(client_heads())
     levels: list[CalibrationLevel] = []
     calibration, stopped = None, False
-    try:
-        for level in _watched(course, measured):
-            levels.append(level)
-            if not as_json:
-                click.echo(client_row(level))
-            if not no_save:
-                calibration = _keep(state, host, level, replace=replace)
-    except KeyboardInterrupt:
-        stopped = True
+    # Only the first signal interrupts: what it leaves to be stopped and removed is left to no other.
+    with listening(lambda _times: None, lambda times: times == 1) as stop:
+        try:
+            for level in _watched(course, measured):
+                levels.append(level)
+                if not as_json:
+                    click.echo(client_row(level))
+                if not no_save:
+                    calibration = _keep(state, host, level, replace=replace)
+        except KeyboardInterrupt:
+            stopped = True
     _report(host, levels, calibration, as_json=as_json)
     if stopped:
-        raise _interrupted(course, levels, kept=calibration is not None)
+        how = Terminated if stop.signal in (signal.SIGTERM, signal.SIGHUP) else Interrupted
+        raise how(*_stopped_after(course, levels, kept=calibration is not None))
 
 
 def _keep(state: Path, host: HostFacts, level: CalibrationLevel, *, replace: bool) -> Calibration:
@@ -184,13 +189,12 @@ def _shown(text: str, *, live: bool) -> Iterator[None]:
         click.echo(f"\r{' ' * len(text)}\r", nl=False, err=True)
 
 
-def _interrupted(course: Course, levels: Sequence[CalibrationLevel], *, kept: bool) -> Interrupted:
+def _stopped_after(course: Course, levels: Sequence[CalibrationLevel], *, kept: bool) -> tuple[str, str | None]:
+    """What is said of a calibration that was stopped, and how to go on."""
     rest = ",".join(map(str, course.streams[len(levels) :]))
     words = "; those are kept" if kept else ""
-    return Interrupted(
-        f"stopped after {len(levels)} of {len(course.streams)} levels{words}",
-        hint=f"the same with --streams {rest} measures the others" if rest else None,
-    )
+    message = f"stopped after {len(levels)} of {len(course.streams)} levels{words}"
+    return message, f"the same with --streams {rest} measures the others" if rest else None
 
 
 def _report(

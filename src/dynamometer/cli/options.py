@@ -107,7 +107,23 @@ def interactive(no_input: bool) -> bool:
 
 def print_json(document: dict[str, Any]) -> None:
     """One JSON document on standard output."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    echo_whole(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def echo_whole(text: str, *, error: bool = False) -> None:
+    """Print every byte to standard output, or to standard error.
+
+    One write may be short without an error, as when a signal comes while a reader is waited for; without buffers
+    (PYTHONUNBUFFERED) Python leaves out the rest.
+    """
+    stream = sys.stderr if error else sys.stdout
+    if stream is None:  # it was closed before we began
+        return
+    stream.flush()
+    rest = memoryview(text.encode(stream.encoding, stream.errors or "strict"))
+    while rest:
+        rest = rest[stream.buffer.write(rest) :]
+    stream.flush()
 
 
 def write_output(text: str, output: str, *, force: bool) -> None:
@@ -116,14 +132,24 @@ def write_output(text: str, output: str, *, force: bool) -> None:
     Through a link, so that the link stays. Into a device or a pipe, which stays too; only a disk asks to be forced.
     """
     if output == "-":
-        click.echo(text, nl=not text.endswith("\n"))
+        echo_whole(text if text.endswith("\n") else f"{text}\n")
         return
+    write_file(text, output, force=force)
+    say_written(output)
+
+
+def write_file(text: str, output: str, *, force: bool) -> None:
+    """The same without a word of it, and never to standard output."""
     check_output(output, force=force)
     path = Path(output)
     if _stays(path):
         write_into(path, text)
     else:
         write_whole(Path(os.path.realpath(path)), text)
+
+
+def say_written(output: str) -> None:
+    """Say that a file was written."""
     click.echo(f"wrote {output}", err=True)
 
 
@@ -141,9 +167,12 @@ def check_output(output: str, *, force: bool) -> None:
         raise PreconditionError(f"{output} is a folder")
     if (path.is_file() or path.is_block_device()) and not force:
         raise UsageError(f"{output} exists", hint="add --force to replace it")
-    if not os.access(path if stays else Path(os.path.realpath(path)).parent, os.W_OK):
-        why = "you may not write to it" if stays else "its folder is not there, or not writable"
-        raise PreconditionError(f"cannot write {output}: {why}")
+    folder = Path(os.path.realpath(path)).parent
+    if not stays and not folder.is_dir():
+        raise PreconditionError(f"cannot write {output}: its folder is not there", hint="make it, or name another file")
+    if not os.access(path if stays else folder, os.W_OK):
+        which = "it" if stays else "its folder"
+        raise PreconditionError(f"cannot write {output}: you may not write to {which}", hint="name another file")
 
 
 def _stays(path: Path) -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import select
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 
 @contextmanager
@@ -17,6 +20,32 @@ def may_leave() -> Iterator[None]:
         if error.errno not in (errno.EPIPE, errno.EIO):
             raise
         drop_output(error)
+
+
+def takes_more(stream: TextIO | None) -> bool:
+    """Whether a short line can be written there without waiting for whoever reads it."""
+    if stream is None:
+        return True
+    try:
+        descriptor = stream.fileno()
+    except OSError:  # it is in memory
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(0))
+
+
+def drop_stuck(*, output: bool) -> None:
+    """Send nowhere what is still to be written to standard error if that takes no more, and to standard output.
+
+    The latter only with ``output``. Python would wait for ever at exit, when it flushes.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if output:
+        os.dup2(nowhere, 1)
+    if not takes_more(sys.stderr):
+        os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def drop_output(error: OSError) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dynamometer.cli.options import use_colour
+from dynamometer.cli.options import echo_whole, use_colour
 from dynamometer.domain.summary import Summary
 from dynamometer.report import html, text
 from dynamometer.store.files import write_whole
@@ -19,7 +19,7 @@ def print_report(results: Results, colour: str, *, error: bool = False) -> None:
     """The table on standard output, or with ``error`` on standard error; damaged records on standard error."""
     width = shutil.get_terminal_size((100, 24)).columns
     table = text.terminal(results.summary, width=width, colour=use_colour(colour, error=error))
-    click.echo(table, color=True, err=error)
+    echo_whole(f"{table}\n", error=error)
     for problem in results.damaged:
         click.echo(f"left out, damaged: {problem}", err=True)
 

@@ -8,9 +8,11 @@ slewed, the wall clock was stepped, and stamps of that moment fall back to the u
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import sub
 
 TIMESPEC = struct.Struct("@qq")
 GOOD_READING_NS = 20_000
@@ -33,21 +35,25 @@ class Wakes:
 
 @dataclass(frozen=True, slots=True)
 class RawRead:
-    """One read as the loop stored it."""
+    """One read as the loop stored it, without its bytes."""
 
     wake: int
     """Which wake it belongs to."""
     read_ns: int
     """Monotonic time right after the read."""
+    size: int
+    """Bytes."""
     stamp: bytes
-    """The kernel's timespec; empty when it gave none."""
+    """The kernel's timespec; all zero when it gave none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
     """Monotonic arrival of each read of one exchange."""
 
-    arrivals_ns: tuple[int, ...]
+    arrivals_ns: array[int]
+    lags_ns: array[int]
+    """Delay from arrival to read, of each read whose stamp could be used."""
     fallback_wakes: frozenset[int]
     """Wakes whose stamps could not be used."""
 
@@ -60,23 +66,23 @@ class Converter:
         self._offsets = _offsets(wakes)
         self._unsure = _steps(self._offsets, wakes.before_ns)
 
-    def arrivals(self, reads: Sequence[RawRead], sent_ns: int) -> Arrivals:
+    def arrivals(self, reads: Iterable[RawRead], sent_ns: int) -> Arrivals:
         """Arrivals of the reads of one exchange, whose request was sent at ``sent_ns``; never decreasing."""
-        earliest, found, fallbacks = sent_ns, [], set()
+        earliest, found, lags, fallbacks = sent_ns, array("q"), array("q"), set()
         for read in reads:
             arrival = self._monotonic(read, earliest)
             if arrival is None:
                 fallbacks.add(read.wake)
                 arrival = max(earliest, min(self._wakes.before_ns[read.wake], read.read_ns))
+            else:
+                lags.append(read.read_ns - arrival)
             found.append(arrival)
             earliest = arrival
-        return Arrivals(tuple(found), frozenset(fallbacks))
+        return Arrivals(found, lags, frozenset(fallbacks))
 
     def _monotonic(self, read: RawRead, earliest_ns: int) -> int | None:
-        if len(read.stamp) < TIMESPEC.size or read.wake in self._unsure:
-            return None
-        seconds, nanoseconds = TIMESPEC.unpack_from(read.stamp)
-        if not seconds:
+        seconds, nanoseconds = TIMESPEC.unpack(read.stamp)
+        if not seconds or read.wake in self._unsure:
             return None
         arrival = int(seconds * 1_000_000_000 + nanoseconds - self._offsets[read.wake])
         if earliest_ns - SLACK_NS <= arrival <= read.read_ns + SLACK_NS:
@@ -84,21 +90,18 @@ class Converter:
         return None
 
 
-def _offsets(wakes: Wakes) -> list[int]:
+def _offsets(wakes: Wakes) -> array[int]:
     """Wall minus monotonic time at each wake; an interrupted reading takes over that of its nearest neighbour."""
-    rows = list(zip(wakes.before_ns, wakes.wall_ns, wakes.after_ns, strict=True))
-    shortest = min((after - before for before, _, after in rows), default=0)
-    limit = max(GOOD_READING_NS, shortest)
-    good = [
-        (index, wall - (before + after) // 2)
-        for index, (before, wall, after) in enumerate(rows)
-        if after - before <= limit
-    ]
-    offsets, position = [], 0
-    for index in range(len(rows)):
-        while position + 1 < len(good) and abs(good[position + 1][0] - index) <= abs(good[position][0] - index):
+    before, wall, after = wakes.before_ns, wakes.wall_ns, wakes.after_ns
+    took = array("q", map(sub, after, before))
+    limit = max(GOOD_READING_NS, min(took, default=0))
+    good = array("q", (index for index, each in enumerate(took) if each <= limit))
+    offsets, position = array("q"), 0
+    for index in range(len(took)):
+        while position + 1 < len(good) and abs(good[position + 1] - index) <= abs(good[position] - index):
             position += 1
-        offsets.append(good[position][1])
+        nearest = good[position]
+        offsets.append(wall[nearest] - (before[nearest] + after[nearest]) // 2)
     return offsets
 
 

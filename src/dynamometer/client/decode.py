@@ -2,8 +2,9 @@
 
 OpenAI's APIs stream server-sent events. Ollama's own streams JSON objects, one per line; what we know of it is the
 contract of its official client (PyPI ``ollama`` 0.6.3), and this was not verified against a real Ollama.
-Not tokens: events that name only a role, empty ones, usage, comments, whatever follows ``[DONE]``. Reasoning text is
-output like any other. Each event's arrival is that of the read that brought its end.
+Not tokens: events that name only a role, empty ones, usage, comments, whatever follows ``[DONE]``. Reasoning, refusals
+and calls of tools are output like any other text, and so is what comes after a finish reason. Each event's arrival is
+that of the read that brought its end. What an answer does against its API, and is whole all the same, is counted.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from typing import Any, Literal
 from dynamometer.client.exchange import Exchange
 from dynamometer.client.message import Message, read_message
 from dynamometer.client.sse import Event, events, lines, looks_like_events
-from dynamometer.domain.record import ErrorKind, Sample, Usage
+from dynamometer.domain.record import ErrorKind, Oddity, Sample, Usage
 from dynamometer.domain.wire import Api
 
 DONE = "[DONE]"
 _DETAIL = 300
-_TEXTS = ("content", "reasoning_content", "reasoning")
+_JSON = json.JSONDecoder(parse_constant=lambda _: None)
+"""Made once: with these words ``json.loads`` makes one for each event."""
+_TEXTS = ("content", "refusal", "tool_calls", "function_call")
+_HOLDERS = ("thinking", "text", "function", "name", "arguments")
+"""Keys under which parts of a content, and calls of tools, hold what the model wrote."""
 _STREAMS = {"chat": "text/event-stream", "completions": "text/event-stream", "ollama": "application/x-ndjson"}
 
 Phase = Literal["cold", "warmup", "window"]
@@ -39,9 +44,14 @@ class _Answer:
     counts: list[int | None] = field(default_factory=list)
     totals: list[int | None] = field(default_factory=list)
     usage: Usage | None = None
+    usage_reads: int = 0
+    """Events with tokens up to the usage."""
     timings: dict[str, Any] | None = None
+    choice: int | None = None
+    """Index of the choice that is read: the first that came."""
     finish: str | None = None
     done: bool = False
+    odd: Counter[Oddity] = field(default_factory=Counter)
     error: ErrorKind | None = None
     detail: str | None = None
 
@@ -71,15 +81,16 @@ def decode(
     else:
         _read(message, answer, streaming=streaming, api=api)
         _judge_end(exchange, message, answer, streaming=streaming)
-    if answer.reads and answer.usage and answer.usage.completion_tokens == 0:
+    if (answer.reads or answer.text_chars) and answer.usage and answer.usage.completion_tokens == 0:
         answer.usage = answer.usage.model_copy(update={"completion_tokens": None})  # tokens came: zero is no count
+        answer.odd["usage_no_count"] += 1
     arrivals = tuple(message.arrivals_ns[read] for read in answer.reads)
     return Sample(
         id=exchange.id,
         phase=phase,
         scheduled_ns=exchange.scheduled_ns,
         sent_ns=exchange.sent_ns,
-        ended_ns=exchange.pieces[-1].arrival_ns if exchange.pieces else None,
+        ended_ns=exchange.pieces.arrivals_ns[-1] if exchange.pieces else None,
         arrivals_ns=arrivals,
         event_tokens=event_tokens(answer.counts, answer.totals, answer.usage, answer.finish),
         merged=sum(count for count in Counter(arrivals).values() if count > 1),
@@ -90,6 +101,7 @@ def decode(
         usage=answer.usage,
         timings=answer.timings,
         finish=answer.finish,
+        odd=dict(+answer.odd),
         status=message.status,
         error=answer.error,
         error_detail=answer.detail,
@@ -138,6 +150,8 @@ def _judge_end(exchange: Exchange, message: Message, answer: _Answer, *, streami
         answer.fail("connection", exchange.detail or "closed within the head of the answer")
     elif not whole:
         answer.fail("truncated", exchange.detail or "the stream ended without [DONE] or a finish_reason")
+    elif streaming and not answer.done:
+        answer.odd["no_done"] += 1
     if not answer.text_chars and not answer.reads:
         answer.fail("empty", "no output token")
 
@@ -149,8 +163,12 @@ def _read(message: Message, answer: _Answer, *, streaming: bool, api: Api) -> No
         return
     if message.status != 200:
         where = f"redirect to {message.location}, not followed" if message.location else ""
-        said = "; ".join(filter(None, (where, _excerpt(message.body))))
-        answer.fail("http_status", f"{message.status}: {said}")
+        said = f"compressed with {message.coding}" if message.coding else _excerpt(message.body)
+        details = "; ".join(filter(None, (where, said)))
+        answer.fail("http_status", f"{message.status}: {details or 'no more was said'}")
+        return
+    if message.coding:
+        answer.fail("bad_response", f"the answer is compressed with {message.coding}, and we accept only plain ones")
         return
     wanted = _STREAMS[api]
     is_stream = message.content_type == wanted or (
@@ -166,12 +184,17 @@ def _read(message: Message, answer: _Answer, *, streaming: bool, api: Api) -> No
 
 
 def _read_stream(message: Message, answer: _Answer, api: Api) -> None:
-    for event in _json_lines(message.body) if api == "ollama" else events(message.body):
-        if api == "ollama":
-            _read_line(event, message, answer)
+    found, read = (_json_lines, _read_line) if api == "ollama" else (events, _read_event)
+    is_clean, begin = _is_utf8(message.body), 0
+    for event in found(message.body):
+        if not is_clean:
+            answer.odd["not_utf8"] += not _is_utf8(message.body[begin : event.end])
+            begin = event.end
+        if answer.done:
+            answer.odd["after_done"] += event.data.strip() != DONE
         else:
-            _read_event(event, message, answer)
-        if answer.done or answer.error:
+            read(event, message, answer)
+        if answer.error:
             return
 
 
@@ -222,14 +245,17 @@ def _read_event(event: Event, message: Message, answer: _Answer) -> None:
     value = _object_of(event, message, answer)
     if value is None:
         return
-    _note_facts(value, answer)
-    choice = _first_choice(value)
+    choice, had_finished = _choice_of(value, answer), answer.finish is not None
+    _note_facts(value, choice, answer)
     text, count = _text_of(choice), _token_count(choice)
     if text or count:
         answer.text_chars += len(text)
         answer.reads.append(message.read_of(event.end))
         answer.counts.append(count)
         answer.totals.append(_count((answer.timings or {}).get("predicted_n")) if "timings" in value else None)
+        if had_finished:
+            answer.odd["after_finish"] += 1
+    _note_usage(value, answer)
 
 
 def _object_of(event: Event, message: Message, answer: _Answer) -> dict[str, Any] | None:
@@ -240,13 +266,14 @@ def _object_of(event: Event, message: Message, answer: _Answer) -> dict[str, Any
         return None
     cut_off = event.end == len(message.body) and not message.complete
     if value is None and not cut_off:
-        answer.fail("bad_response", f"event is not a JSON object: {event.data}")
+        answer.fail("bad_response", f"event is not a JSON object: {event.data.strip() or 'empty'}")
     return value
 
 
 def _read_document(message: Message, answer: _Answer, api: Api) -> None:
     """An answer in one JSON document."""
     text = message.body.decode("utf-8", "replace")
+    answer.odd["not_utf8"] += not _is_utf8(message.body)
     value = _json_object(text)
     if value is None:
         answer.fail("bad_response", f"not a JSON object: {text}")
@@ -255,26 +282,58 @@ def _read_document(message: Message, answer: _Answer, api: Api) -> None:
     elif api == "ollama":
         _note_ollama(value, answer)
     else:
-        _note_facts(value, answer)
-        choice = _first_choice(value)
+        choice = _choice_of(value, answer)
+        _note_facts(value, choice, answer)
         answer.text_chars = len(_text_of(choice))
+        _note_usage(value, answer)
 
 
-def _note_facts(value: dict[str, Any], answer: _Answer) -> None:
-    """Usage, timings and the finish reason, wherever they come; the last ones count."""
-    answer.usage = _usage(value.get("usage")) or answer.usage
+def _note_facts(value: dict[str, Any], choice: dict[str, Any], answer: _Answer) -> None:
+    """Timings and the finish reason, wherever they come; the last ones count."""
     timings = value.get("timings")
     if isinstance(timings, dict):
         answer.timings = {key: number for key, number in timings.items() if _is_number(number)}
-    finish = _first_choice(value).get("finish_reason")
-    if isinstance(finish, str):
+    finish = choice.get("finish_reason")
+    if isinstance(finish, str) and finish:
+        answer.odd["finish_changed"] += answer.finish not in (None, _clean(finish))
         answer.finish = _clean(finish)
 
 
-def _first_choice(value: dict[str, Any]) -> dict[str, Any]:
-    choices = value.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    return first if isinstance(first, dict) else {}
+def _note_usage(value: dict[str, Any], answer: _Answer) -> None:
+    """Usage, wherever it comes; the last counts. Some servers send a running one: it grows as tokens come.
+
+    Without an event it may grow by one, for a token that has no text of its own.
+    """
+    said = value.get("usage")
+    if not isinstance(said, dict):
+        return
+    usage = _usage(said)
+    before = answer.usage.completion_tokens if answer.usage is not None else None
+    now = usage.completion_tokens
+    if now is None:
+        answer.odd["usage_no_count"] += said.get("completion_tokens") is not None
+    elif before is not None:
+        most = None if len(answer.reads) > answer.usage_reads else before + 1
+        answer.odd["usage_changed"] += now < before or (most is not None and now > most)
+    if usage != Usage():
+        answer.usage, answer.usage_reads = usage, len(answer.reads)
+
+
+def _choice_of(value: dict[str, Any], answer: _Answer) -> dict[str, Any]:
+    """What an event says of the choice that is read; empty when it says nothing of it."""
+    listed = value.get("choices")
+    found: dict[str, Any] = {}
+    for place, choice in enumerate(listed if isinstance(listed, list) else ()):
+        if not isinstance(choice, dict):
+            continue
+        told = _count(choice.get("index"))
+        index = place if told is None else told
+        answer.choice = index if answer.choice is None else answer.choice
+        if index == answer.choice:
+            found = choice
+        else:
+            answer.odd["choices"] += 1
+    return found
 
 
 def _text_of(choice: dict[str, Any]) -> str:
@@ -284,9 +343,25 @@ def _text_of(choice: dict[str, Any]) -> str:
     part = choice.get("delta") or choice.get("message")
     if not isinstance(part, dict):
         return ""
-    content, *reasonings = (part.get(key) if isinstance(part.get(key), str) else "" for key in _TEXTS)
-    reasoning = next((text for text in reasonings if text), "")  # two spellings of the same text
-    return f"{reasoning}{content}"
+    reasoning = part.get("reasoning_content") or part.get("reasoning")  # two spellings of the same text
+    return "".join([_written(content) for content in (reasoning, *map(part.get, _TEXTS)) if content])
+
+
+def _written(content: object) -> str:
+    """What the model wrote in a content: a text, or parts that hold texts."""
+    if isinstance(content, str):
+        return content
+    texts: list[str] = []
+    waiting = [content]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            texts.append(one)
+        elif isinstance(one, list):
+            waiting += reversed(one)
+        elif isinstance(one, dict):
+            waiting += [one[key] for key in reversed(_HOLDERS) if key in one]
+    return "".join(texts)
 
 
 def _token_count(choice: dict[str, Any]) -> int | None:
@@ -297,16 +372,13 @@ def _token_count(choice: dict[str, Any]) -> int | None:
     return next((len(tokens) for tokens in lists if isinstance(tokens, list) and tokens), None)
 
 
-def _usage(value: object) -> Usage | None:
-    if not isinstance(value, dict):
-        return None
+def _usage(value: dict[str, Any]) -> Usage:
     details = value.get("prompt_tokens_details")
-    usage = Usage(
+    return Usage(
         prompt_tokens=_count(value.get("prompt_tokens")),
         completion_tokens=_count(value.get("completion_tokens")),
         cached_tokens=_count(details.get("cached_tokens")) if isinstance(details, dict) else None,
     )
-    return usage if usage != Usage() else None
 
 
 def _count(value: object) -> int | None:
@@ -316,7 +388,7 @@ def _count(value: object) -> int | None:
 
 def _json_object(text: str) -> dict[str, Any] | None:
     try:
-        value = json.loads(text, parse_constant=lambda _: None)
+        value = _JSON.decode(text)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -331,6 +403,14 @@ def _error_text(value: dict[str, Any] | None, text: str) -> str:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _clean(text: str) -> str:

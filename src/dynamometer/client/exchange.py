@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,6 +36,26 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Pieces:
+    """What came back, piece by piece, in rows: a window may have millions of pieces."""
+
+    data: bytearray
+    ends: array[int]
+    """Offset in the data behind each piece."""
+    arrivals_ns: array[int]
+    """Of each piece."""
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.ends)
+
+    def __iter__(self) -> Iterator[Piece]:
+        """In the order of their arrival."""
+        for begin, end, arrival_ns in zip((0, *self.ends), self.ends, self.arrivals_ns, strict=False):
+            yield Piece(arrival_ns, bytes(self.data[begin:end]))
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """One request and all that came back for it, undecoded."""
 
@@ -42,8 +64,8 @@ class Exchange:
     """Of the request among all of the phase, from 0."""
     sent_ns: int
     """When the last byte was handed to the kernel; for a refused one, when the connection was asked for."""
-    pieces: tuple[Piece, ...]
-    """What arrived, in order; empty when nothing did."""
+    pieces: Pieces
+    """What arrived; none when nothing did."""
     end: End
     detail: str = ""
     """What the system said of a connection that failed."""

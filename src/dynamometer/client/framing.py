@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import httptools
 
 
@@ -9,38 +11,55 @@ class MalformedError(Exception):
     """What came is not HTTP/1."""
 
 
+NOT_HTTP = (httptools.HttpParserError, httptools.HttpParserUpgrade)
+"""What the parser raises."""
+
+
+def what_is_wrong(error: Exception) -> str:
+    """One of ``NOT_HTTP`` in words."""
+    return "101, it goes on in another protocol" if isinstance(error, httptools.HttpParserUpgrade) else str(error)
+
+
 EVENT_END, CHUNK_END = b"\n\n", b"\r\n"
 MARKS = (EVENT_END, b"}\n", b"\r\n\r\n")
 """Ends of events: of a stream whose lines end with LF, of JSON lines, and of a stream with CRLF (and of a head)."""
+CHUNK_SIZE_BYTES = 6
+"""Most that the line before a chunk takes: four hexadecimal digits, good for 65,535 bytes, and CRLF."""
+LINE_END_BYTES = 5
+"""Most that is left from the line feed of an event's only line on: that, CRLF of the empty line, CRLF of the chunk."""
 MOST_EVENTS = 64
 """Events told apart at one look. What looks like more is no stream of tokens, or so late that its stamps are joined."""
 
 
 def is_one_event(buffer: bytearray, size: int) -> bool:
-    """Whether the first ``size`` bytes end with the first event of a stream in them, or with its chunk: the usual case,
-    told without a copy."""
-    end = buffer.find(EVENT_END, 0, size) + len(EVENT_END)
-    return end >= len(EVENT_END) and size - end <= len(CHUNK_END)
+    """Whether the first ``size`` bytes are one event: the usual case, told without a copy.
+
+    Either they are one line, which one search for one byte tells, or they end with the first empty line in them.
+    """
+    if size - buffer.find(b"\n", CHUNK_SIZE_BYTES, size) <= LINE_END_BYTES:
+        return True
+    return size - buffer.find(EVENT_END, 0, size) <= len(EVENT_END) + len(CHUNK_END)
 
 
-def event_sizes(data: bytes) -> list[int]:
+def event_sizes(data: bytes) -> Iterator[int]:
     """Sizes of the events in ``data``, each with the chunk it is sent in: of an event stream, or of JSON lines.
 
     They add up to all of it; what is no whole event, and what comes after many, is the last one. A guess that does no
     harm: wherever bytes are cut, none is lost.
     """
     mark = next((mark for mark in MARKS if mark in data), EVENT_END)
-    sizes: list[int] = []
     begin = 0
-    while len(sizes) < MOST_EVENTS and (found := data.find(mark, begin)) >= 0:
+    for _ in range(MOST_EVENTS):
+        found = data.find(mark, begin)
+        if found < 0:
+            break
         end = found + len(mark)
         if data.startswith(CHUNK_END, end):
             end += len(CHUNK_END)
-        sizes.append(end - begin)
+        yield end - begin
         begin = end
-    if begin < len(data) or not sizes:
-        sizes.append(len(data) - begin)
-    return sizes
+    if begin < len(data) or not begin:
+        yield len(data) - begin
 
 
 class Framing:
@@ -69,10 +88,10 @@ class Framing:
             return True
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except NOT_HTTP as error:
             if not self.complete:
                 self._parser = None
-                raise MalformedError(str(error)) from error
+                raise MalformedError(what_is_wrong(error)) from error
             self.keep_alive = False
         if self.complete:
             self._parser = None  # breaks the reference cycle: the collector is off during the window

@@ -6,9 +6,11 @@ import gc
 import os
 import select
 import socket
+import struct
 import time
+from array import array
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from errno import EINPROGRESS
@@ -25,6 +27,8 @@ from dynamometer.load.arrivals import Pace
 from dynamometer.load.stops import Progress
 
 READ_BYTES = 65_536
+READ = struct.Struct("=IqI16s")
+"""A read: the wake it belongs to, monotonic time right after it, bytes, kernel stamp (all zero: none)."""
 TICK_NS = 50_000_000
 """How often time limits are looked at, and how long a slot rests after a lost connection or a status other than 200:
 a server that cannot answer is not asked in a tight loop."""
@@ -69,23 +73,25 @@ class Limits:
 
 @dataclass(slots=True)
 class RawExchange:
-    """One exchange while it lasts: its reads are (wake, time after the read, kernel stamp, bytes)."""
+    """One exchange while it lasts. Its reads are bytes in two rows, for a window may have millions of them."""
 
     place: int
     request: Request
     launched_ns: int
     sent_ns: int
-    reads: list[tuple[int, int, bytes, bytes]] = field(default_factory=list)
-    size: int = 0
+    data: bytearray = field(default_factory=bytearray)
+    """All that came."""
+    reads: bytearray = field(default_factory=bytearray)
+    """A READ of each read."""
     end: End = "stopped"
     detail: str = ""
     ended_ns: int = 0
     resent: bool = False
     scheduled_ns: int | None = None
 
-    def raw_reads(self) -> tuple[RawRead, ...]:
-        """The reads without their bytes."""
-        return tuple(RawRead(wake, read_ns, stamp) for wake, read_ns, stamp, _ in self.reads)
+    def raw_reads(self) -> Iterator[RawRead]:
+        """The reads, in order."""
+        return (RawRead(*fields) for fields in READ.iter_unpack(self.reads))
 
 
 class _Slot:
@@ -102,7 +108,7 @@ class _Slot:
         self.stale = False  # the connection is older than the request: the server may have closed it unseen
         self.exchange: RawExchange | None = None
         self.framing = Framing()
-        self.unsent = memoryview(b"")
+        self.unsent = b""
         self.resume_ns: int | None = None
 
     def takes_another(self) -> bool:
@@ -156,7 +162,8 @@ class Loop:
         self._timer = Timer()
         self._epoll.register(self._timer, _IN | select.EPOLLET)
         self._waiting = bytearray(READ_BYTES)
-        self._clock: tuple[list[int], list[int], list[int]] = ([], [], [])
+        self._buffers = (self._waiting,)
+        self._clock = (array("q"), array("q"), array("q"))
         self._wake = -1
         self._latencies: list[int] = []
         self._more = True
@@ -167,7 +174,6 @@ class Loop:
         self._cpu_ns = 0
         self.exchanges: list[RawExchange] = []
         self.unsent_ns: list[int] = []  # when those were due that were never sent
-        self.reads = 0
         self.connections = 0
         self.begin_ns = 0
         self.end_ns = 0
@@ -191,6 +197,11 @@ class Loop:
                 self._drive(opening)
         finally:
             self._release()
+
+    @property
+    def reads(self) -> int:
+        """Reads that brought something of an answer."""
+        return sum(len(exchange.reads) // READ.size for exchange in self.exchanges)
 
     @property
     def wakes(self) -> Wakes:
@@ -305,20 +316,19 @@ class Loop:
                 return
             data = received if tls is None else self._decrypted(slot, tls, received)
             if exchange is not None and data:
-                exchange.reads.append((self._wake, read_ns, ancillary[0][2] if ancillary else b"", data))
-                self.reads += 1
+                exchange.reads += READ.pack(self._wake, read_ns, len(data), ancillary[0][2] if ancillary else b"")
+                exchange.data += data
                 self._feed(slot, exchange, data, more=left > 0)
             if slot.sock is not sock:  # given up, or done with: what is left of it is of no use
                 return
 
     def _feed(self, slot: _Slot, exchange: RawExchange, data: bytes, *, more: bool) -> None:
         """Look for the end of the answer; ``more`` bytes after it make the connection unfit for another."""
-        exchange.size += len(data)
         try:
             if slot.framing.feed(data):
                 slot.framing.keep_alive = slot.framing.keep_alive and not more
                 self._finish(slot, "complete")
-            elif exchange.size > self._limits.response_bytes:
+            elif len(exchange.data) > self._limits.response_bytes:
                 self._finish(slot, "oversize", f"more than {self._limits.response_bytes} bytes")
             elif slot.tls is not None and slot.tls.closed:
                 self._lost(slot, "closed", CLOSED)
@@ -335,13 +345,12 @@ class Loop:
         """
         if not self._stamped:
             return [sock.recvmsg(READ_BYTES)[:2]]
-        waiting = self._waiting
-        size, ancillary, _, _ = sock.recvmsg_into((waiting,), ANCILLARY_BYTES, socket.MSG_PEEK)
-        if tls is None and is_one_event(waiting, size):
+        size, ancillary, _, _ = sock.recvmsg_into(self._buffers, ANCILLARY_BYTES, socket.MSG_PEEK)
+        if not size or (tls is None and is_one_event(self._waiting, size)):
             return [(sock.recv(size), ancillary)]
-        data = memoryview(waiting)[:size].tobytes()
+        data = memoryview(self._waiting)[:size].tobytes()
         sizes = event_sizes(data) if tls is None else tls.record_sizes(data)
-        return [sock.recvmsg(size, ANCILLARY_BYTES)[:2] for size in sizes] if size else [(data, ancillary)]
+        return _apart(sock, sizes, size, ancillary)
 
     def _decrypted(self, slot: _Slot, tls: Tls, data: bytes) -> bytes:
         """The text of what came; nothing when it holds none, or when the connection is of no more use."""
@@ -386,7 +395,7 @@ class Loop:
             try:
                 agreed = tls.shake(_received(sock))
             finally:  # also of a handshake that failed: the server is told why
-                slot.unsent = memoryview(slot.unsent.tobytes() + tls.outgoing())
+                slot.unsent += tls.outgoing()
                 self._send(slot, sock)
         except (TlsError, OSError) as error:
             self._lost(slot, "insecure", str(error))
@@ -396,7 +405,7 @@ class Loop:
     def _hand_over(self, slot: _Slot, sock: socket.socket, exchange: RawExchange) -> None:
         payload = exchange.request.payload
         try:
-            slot.unsent = memoryview(payload if slot.tls is None else slot.tls.encrypt(payload))
+            slot.unsent = payload if slot.tls is None else slot.tls.encrypt(payload)
         except TlsError as error:
             self._lost(slot, "reset", str(error))
             return
@@ -451,7 +460,7 @@ class Loop:
     def _connect(self, slot: _Slot) -> None:
         slot.sock = open_socket(self._family, stamped=self._stamped)
         slot.tls = None if self._tls is None else self._tls()
-        slot.connected, slot.unsent, slot.opened = False, memoryview(b""), self._wake
+        slot.connected, slot.unsent, slot.opened = False, b"", self._wake
         error = slot.sock.connect_ex(self._address)
         self._by_fd[slot.sock.fileno()] = slot
         slot.mask = _OUT
@@ -555,6 +564,22 @@ class Loop:
         self._epoll.close()
 
 
+def _apart(sock: socket.socket, sizes: Iterable[int], left: int, last: list[Any]) -> list[tuple[bytes, list[Any]]]:
+    """``left`` bytes in pieces of these sizes, each with its stamp; the stamp of the ``last`` byte is known.
+
+    A piece with that stamp came in the same segment as all after it: what is left is read at once. Raises OSError.
+    """
+    reads: list[tuple[bytes, list[Any]]] = []
+    for size in sizes:
+        data, ancillary, _, _ = sock.recvmsg(size, ANCILLARY_BYTES)
+        reads.append((data, ancillary))
+        left -= size
+        if left and ancillary == last:
+            reads.append((sock.recv(left), last))
+            break
+    return reads
+
+
 def _received(sock: socket.socket) -> bytes:
     """What has come of a handshake; empty when nothing has. Raises OSError, also when the server hung up."""
     try:
@@ -588,14 +613,13 @@ def _ahead_of_others() -> Iterator[int]:
 @contextmanager
 def _collector_off() -> Iterator[None]:
     """No garbage collection within; what exists is left out of later collections until the end."""
-    was_on, was_frozen = gc.isenabled(), gc.get_freeze_count() > 0
-    gc.collect()
-    gc.freeze()
-    gc.disable()
+    was_on = gc.isenabled()
     try:
+        gc.collect()
+        gc.freeze()
+        gc.disable()
         yield
     finally:
-        if not was_frozen:
-            gc.unfreeze()
+        gc.unfreeze()
         if was_on:
             gc.enable()

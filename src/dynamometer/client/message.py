@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import httptools
 
 from dynamometer.client.exchange import Piece
+from dynamometer.client.framing import NOT_HTTP, what_is_wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Message:
     problem: str = ""
     location: str = ""
     """Where a redirect points."""
+    coding: str = ""
+    """How the body is compressed; empty when it is not."""
 
     def read_of(self, offset: int) -> int:
         """Which read brought the byte before ``offset`` of the body."""
@@ -40,19 +43,27 @@ class _Collector:
         self.status: int | None = None
         self.content_type = ""
         self.location = ""
+        self.coding = ""
         self.body: list[bytes] = []
         self.complete = False
         self.delimited = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Called for each header line."""
+        """Called for each header line, and for each line behind the last chunk, which says nothing of the answer."""
+        if self.status is not None:
+            return
         match name.lower():
             case b"content-type":
                 self.content_type = value.decode("latin-1").split(";")[0].strip().lower()
             case b"location":
                 self.location = value.decode("latin-1")
-            case b"content-length" | b"transfer-encoding":
+            case b"content-encoding":
+                self.coding = ", ".join(_codings(value))
+            case b"content-length":
                 self.delimited = True
+            case b"transfer-encoding":
+                self.delimited = True
+                self.coding = ", ".join(_codings(value)) or self.coding
 
     def on_headers_complete(self) -> None:
         """Called at the end of the head."""
@@ -64,11 +75,18 @@ class _Collector:
             self.body.append(data)
 
     def on_message_complete(self) -> None:
-        """Called at the end; an interim answer (1xx) is not the end."""
+        """Called at the end; an interim answer (1xx) is not the end, and says nothing of the answer."""
         if self.status is not None and 100 <= self.status < 200:
-            self.status = None
+            self.status, self.content_type, self.location, self.coding = None, "", "", ""
+            self.delimited = False
         else:
             self.complete = True
+
+
+def _codings(value: bytes) -> list[str]:
+    """What a header line says was done to the body that we cannot undo."""
+    named = (coding.strip() for coding in value.decode("latin-1").lower().split(","))
+    return [coding for coding in named if coding not in ("", "identity", "chunked")]
 
 
 def read_message(pieces: Iterable[Piece]) -> Message:
@@ -81,8 +99,8 @@ def read_message(pieces: Iterable[Piece]) -> Message:
     for piece in pieces:
         try:
             collector.parser.feed_data(piece.data)
-        except httptools.HttpParserError as error:
-            problem = "" if collector.complete else f"not HTTP: {error}"
+        except NOT_HTTP as error:
+            problem = "" if collector.complete else f"not HTTP: {what_is_wrong(error)}"
         if collector.body:
             body += collector.body
             size += sum(map(len, collector.body))
@@ -101,4 +119,5 @@ def read_message(pieces: Iterable[Piece]) -> Message:
         arrivals_ns=tuple(arrivals),
         problem=problem,
         location=collector.location,
+        coding=collector.coding,
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import accumulate, chain, islice
 from typing import TypeVar
 
 from dynamometer.client.clock import Arrivals, Converter
-from dynamometer.client.exchange import Exchange, Piece, Request
+from dynamometer.client.exchange import Exchange, Pieces, Request
 from dynamometer.client.loop import Limits, Loop, RawExchange, Stop
 from dynamometer.client.stamps import Address
 from dynamometer.client.tls import secured
@@ -104,7 +104,7 @@ def run_share(
         unsent=tuple(zip(places, loop.unsent_ns, strict=False)) if loop.unsent_ns else (),
         begin_ns=loop.begin_ns,
         end_ns=loop.end_ns if lasts else max((_end(raw, times) for raw, times in pairs), default=loop.begin_ns),
-        lags_ns=array("q", (lag for raw, times in pairs for lag in _lags(raw, times))),
+        lags_ns=array("q", chain.from_iterable(times.lags_ns for times in arrivals)),
         clock_steps=len(frozenset[int]().union(*(times.fallback_wakes for times in arrivals))) if task.stamped else 0,
         cpu_ns=loop.cpu_ns,
         wakes=len(loop.wakes.before_ns),
@@ -134,12 +134,12 @@ def standing_at(places: Iterable[int], numbered: Iterable[tuple[int, T]]) -> Ite
 
 
 def _exchange(raw: RawExchange, times: Arrivals) -> Exchange:
-    pieces = zip(times.arrivals_ns, raw.reads, strict=True)
+    ends = array("I", accumulate(read.size for read in raw.raw_reads()))
     return Exchange(
         id=raw.request.id,
         place=raw.place,
         sent_ns=raw.sent_ns,
-        pieces=tuple(Piece(arrival, data) for arrival, (_, _, _, data) in pieces),
+        pieces=Pieces(raw.data, ends, times.arrivals_ns),
         end=raw.end,
         detail=raw.detail,
         resent=raw.resent,
@@ -150,8 +150,3 @@ def _exchange(raw: RawExchange, times: Arrivals) -> Exchange:
 def _end(raw: RawExchange, times: Arrivals) -> int:
     """When an exchange ended: with its last byte, if that was the end of it."""
     return times.arrivals_ns[-1] if raw.end == "complete" and times.arrivals_ns else raw.ended_ns
-
-
-def _lags(raw: RawExchange, times: Arrivals) -> Iterator[int]:
-    reads = zip(raw.reads, times.arrivals_ns, strict=True)
-    return (read_ns - arrival for (wake, read_ns, _, _), arrival in reads if wake not in times.fallback_wakes)

@@ -29,6 +29,22 @@ HTTP, not JSON, not an event stream. stream_error: an error event in the stream.
 without its end mark. empty: no output token. timeout: no end within the request's time. unsent: due in the window of an
 open loop, and never sent, because max_in_flight requests were in flight until its end."""
 
+Oddity = Literal[
+    "after_finish",
+    "after_done",
+    "no_done",
+    "not_utf8",
+    "choices",
+    "finish_changed",
+    "usage_changed",
+    "usage_no_count",
+]
+"""What an answer that counts as whole did against its API. after_finish: tokens after a finish reason; they count.
+after_done: events after the end mark; they are not read. no_done: a finish reason, and no end mark after it. not_utf8:
+bytes that are not UTF-8. choices: more than the one choice asked for; only the first is read. finish_changed: a second
+finish reason, unlike the first. usage_changed: two usages that contradict each other; the last counts. usage_no_count:
+a usage whose output tokens are 0 although tokens came, or no number; it does not count."""
+
 
 class Usage(Value):
     """Token counts as the server reports them."""
@@ -74,6 +90,8 @@ class Sample(Value):
     """The engine's own timings, as it sent them."""
     finish: str | None = None
     """finish_reason."""
+    odd: dict[Oddity, int] = {}
+    """What was odd about the answer, each with the number of events that were."""
     status: int | None = None
     """HTTP status."""
     error: ErrorKind | None = None

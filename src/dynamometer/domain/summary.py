@@ -12,7 +12,9 @@ from dynamometer.domain.record import Window
 
 SUMMARY_SCHEMA = 1
 
-RunState = Literal["pending", "running", "completed", "failed", "interrupted", "skipped"]
+RunState = Literal["pending", "running", "completed", "ended_early", "failed", "interrupted", "skipped"]
+"""``ended_early``: of a bench, a run whose window was ended on request; its figures count."""
+OverCycles = Literal["one cycle", "mean", "geometric mean"]
 CampaignState = Literal["pending", "running", "completed", "failed", "interrupted", "stopped"]
 
 
@@ -27,6 +29,8 @@ class MetricInfo(Value):
     """ms, tok/s, MB, J/token, …"""
     better: Literal["lower", "higher", "neither"]
     """Which way is better."""
+    statistic: str
+    """What the value of one cycle is: median over requests, share of the window's requests, …"""
     description: str
     """Definition, one or two sentences."""
 
@@ -41,9 +45,12 @@ class Estimate(Value):
     metric: str
     """Key of the metric."""
     value: float | None
+    over_cycles: OverCycles | None = None
+    """What ``value`` is of the values of the cycles; None without a value."""
     low: float | None = None
     high: float | None = None
     confidence: float = 0.95
+    """Level of the interval."""
     n: Annotated[int, Field(ge=0)] = 0
     """Cycles behind it."""
     samples: Annotated[int, Field(ge=0)] = 0
@@ -53,7 +60,7 @@ class Estimate(Value):
     missing: str | None = None
     no_interval: str | None = None
     per_cycle: tuple[float | None, ...] = ()
-    """Value of each cycle, in order of cycles."""
+    """Value of each cycle, in order of cycles; of a bench also of cycles that gave no record."""
 
 
 class Doubt(Value):
@@ -87,8 +94,8 @@ class ExperimentSummary(Value):
     cycles_planned: int
     failed: int
     estimates: tuple[Estimate, ...]
-    windows: tuple[Window, ...] = ()
-    """Window of each cycle, in the order of ``per_cycle``: monotonic times, as samples have them."""
+    windows: tuple[Window | None, ...] = ()
+    """Window of each cycle, in the order of ``per_cycle``: monotonic times, as samples have them. None: no record."""
     doubts: tuple[Doubt, ...] = ()
 
     def estimate(self, metric: str) -> Estimate | None:

@@ -1,35 +1,49 @@
-"""The report as CSV (RFC 4180): one row per experiment, four columns per metric."""
+"""The report as CSV (RFC 4180): one row per experiment and metric, with everything that its figure is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from dynamometer.domain.summary import ExperimentSummary, Summary
+from dynamometer.domain.summary import Estimate, ExperimentSummary, MetricInfo, Summary
 
 IDENTITY = ("experiment_id", "name", "engine", "model", "quant", "load", "benchmark", "simulated")
 COUNTS = ("cycles_done", "cycles_planned", "failed")
+METRIC = ("metric", "unit", "better", "statistic", "over_cycles")
+FIGURES = ("value", "low", "high", "level", "method", "n", "samples", "missing", "no_interval")
 
 
 def render(summary: Summary) -> str:
-    """All metrics: value, bounds and number of cycles; an empty cell is a value that does not exist, never 0.
+    """All metrics of all rows, in the order of both; an empty cell is what does not exist, never 0.
 
-    Columns stand in the order of the summary's metrics. Lines end with CRLF, as the RFC wants.
+    ``statistic`` is what the value of one cycle is, ``over_cycles`` what ``value`` is of these; ``level`` and
+    ``method`` are those of the interval from ``low`` to ``high``. Lines end with CRLF, as the RFC wants.
     """
-    keys = [info.key for info in summary.metrics]
-    heads = [*IDENTITY, *COUNTS, *(f"{key}{part}" for key in keys for part in ("", "_low", "_high", "_n"))]
-    table = [heads, *([*_cells(row, keys)] for row in summary.experiments)]
+    rows = (
+        [*_identity(row), *_metric(info, found), *_figures(found)]
+        for row in summary.experiments
+        for info in summary.metrics
+        for found in [row.estimate(info.key) or Estimate(metric=info.key, value=None, missing="not computed")]
+    )
+    table = [[*IDENTITY, *COUNTS, *METRIC, *FIGURES], *rows]
     return "".join(",".join(map(quoted, row)) + "\r\n" for row in table)
 
 
-def _cells(row: ExperimentSummary, keys: Sequence[str]) -> Iterator[str]:
-    yield from (harmless(row.experiment_id), harmless(row.name), harmless(row.engine), harmless(row.model))
-    yield from (harmless(row.quant or ""), harmless(row.load), harmless(row.benchmark), str(row.simulated).lower())
+def _identity(row: ExperimentSummary) -> Iterator[str]:
+    yield from map(harmless, (row.experiment_id, row.name, row.engine, row.model, row.quant or "", row.load))
+    yield from (harmless(row.benchmark), str(row.simulated).lower())
     yield from map(str, (row.cycles_done, row.cycles_planned, row.failed))
-    for key in keys:
-        estimate = row.estimate(key)
-        figures = (estimate.value, estimate.low, estimate.high) if estimate else (None, None, None)
-        yield from ("" if figure is None else repr(figure) for figure in figures)
-        yield str(estimate.n if estimate else 0)
+
+
+def _metric(info: MetricInfo, estimate: Estimate) -> Iterator[str]:
+    yield from map(harmless, (info.key, info.unit, info.better, info.statistic, estimate.over_cycles or ""))
+
+
+def _figures(estimate: Estimate) -> Iterator[str]:
+    level = estimate.confidence if estimate.low is not None else None
+    figures = (estimate.value, estimate.low, estimate.high, level)
+    yield from ("" if figure is None else repr(figure) for figure in figures)
+    yield from (harmless(estimate.method or ""), str(estimate.n), str(estimate.samples))
+    yield from (harmless(estimate.missing or ""), harmless(estimate.no_interval or ""))
 
 
 def harmless(text: str) -> str:

@@ -67,6 +67,16 @@ def why(estimate: Estimate) -> str | None:
     return None
 
 
+def absent_everywhere(metrics: Iterable[MetricInfo], rows: Sequence[ExperimentSummary]) -> dict[str, str]:
+    """Metrics that no row has, for one and the same reason: a line says it in less room than a column."""
+    reasons = {info.key: {_why_absent(row.estimate(info.key)) for row in rows} for info in metrics}
+    return {key: reason for key, found in reasons.items() if len(found) == 1 and (reason := next(iter(found)))}
+
+
+def _why_absent(estimate: Estimate | None) -> str | None:
+    return why(estimate) if estimate is not None and estimate.value is None else None
+
+
 def shortened(summary: Summary) -> tuple[str | None, Summary]:
     """What all rows' names have in common, and the summary with names without it; None when that is nothing.
 
@@ -100,7 +110,7 @@ class Notes:
 def runs_in_words(summary: Summary) -> str:
     """``6 runs: 5 completed, 1 failed``."""
     total = sum(summary.runs.values())
-    parts = ", ".join(f"{count} {state}" for state, count in summary.runs.items())
+    parts = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in summary.runs.items())
     return f"{total} {'run' if total == 1 else 'runs'}" + (f": {parts}" if parts else "")
 
 

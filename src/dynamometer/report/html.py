@@ -10,6 +10,7 @@ from dynamometer.report import charts
 from dynamometer.report.doubts import doubts_of
 from dynamometer.report.figures import (
     Notes,
+    absent_everywhere,
     cycles_in_words,
     figure,
     headline,
@@ -74,7 +75,10 @@ def _results(summary: Summary, notes: Notes, common: str | None) -> Iterator[str
     yield from note_list(notes, "note")
 
 
-def _table(summary: Summary, metrics: list[MetricInfo], notes: Notes, anchor: str) -> Iterator[str]:
+def _table(summary: Summary, wanted: list[MetricInfo], notes: Notes, anchor: str) -> Iterator[str]:
+    """Metrics as columns, which scroll beside the names; those that no row has are named beneath."""
+    absent = absent_everywhere(wanted, summary.experiments)
+    metrics = [info for info in wanted if info.key not in absent]
     yield '<div class="scroll" tabindex="0" role="region" aria-label="Table of results"><table><thead><tr>'
     yield '<th scope="col" class="left">Experiment</th><th scope="col">n</th>'
     for info in metrics:
@@ -86,6 +90,9 @@ def _table(summary: Summary, metrics: list[MetricInfo], notes: Notes, anchor: st
         yield f'<tr><th scope="row">{breakable(row.name)}{badge}</th><td>{cycles_in_words(row)}</td>'
         yield "".join(_cell(row, info.key, notes, anchor) for info in metrics) + "</tr>"
     yield "</tbody></table></div>"
+    for reason in dict.fromkeys(absent.values()):
+        titles = ", ".join(info.title for info in wanted if absent.get(info.key) == reason)
+        yield f'<p class="dim">{safe(titles)}: n/a, {safe(reason)}</p>'
 
 
 def _cell(row: ExperimentSummary, key: str, notes: Notes, anchor: str) -> str:
@@ -95,7 +102,7 @@ def _cell(row: ExperimentSummary, key: str, notes: Notes, anchor: str) -> str:
     mark = notes.mark(reason) if reason else 0
     sup = f'<sup><a href="#{anchor}-{mark}">{mark}</a></sup>' if mark else ""
     interval = f' <span class="range">{bounds}</span>' if bounds else ""
-    return f"<td>{value}{interval}{sup}</td>"
+    return f"<td>{value}{sup}{interval}</td>"
 
 
 def _charts(summary: Summary) -> Iterator[str]:

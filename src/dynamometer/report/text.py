@@ -8,6 +8,7 @@ from dynamometer.domain.summary import ExperimentSummary, MetricInfo, Summary
 from dynamometer.report.doubts import doubts_of
 from dynamometer.report.figures import (
     Notes,
+    absent_everywhere,
     cycles_in_words,
     figure,
     headline,
@@ -66,7 +67,7 @@ def _tables(summary: Summary, page: Page, notes: Notes) -> Iterator[str]:
     longest = max(width_of(_label(row)) for row in rows)
     first = column("experiment", "", [_label(row) for row in rows], right=False)
     columns = [column("n", "", [cycles_in_words(row) for row in rows])]
-    absent = {info.key: reason for info in headline(summary) if (reason := _absent_everywhere(info, rows))}
+    absent = absent_everywhere(headline(summary), rows)
     columns += [_metric_column(info, rows, notes) for info in headline(summary) if info.key not in absent]
     room = page.width - sum(column.width + len(GAP) for column in columns)
     if longest <= room:
@@ -82,13 +83,6 @@ def _tables(summary: Summary, page: Page, notes: Notes) -> Iterator[str]:
     for info in headline(summary):
         if info.key in absent:
             yield from page.wrap(f"{info.title} ({info.unit}): n/a, {absent[info.key]}", "", "    ")
-
-
-def _absent_everywhere(info: MetricInfo, rows: Sequence[ExperimentSummary]) -> str | None:
-    """The reason why no row has this metric, when it is one and the same: a line says it in less room than a column."""
-    estimates = [row.estimate(info.key) for row in rows]
-    reasons = {why(estimate) if estimate and estimate.value is None else None for estimate in estimates}
-    return next(iter(reasons)) if len(reasons) == 1 else None
 
 
 def _metric_column(info: MetricInfo, rows: Sequence[ExperimentSummary], notes: Notes) -> Column:

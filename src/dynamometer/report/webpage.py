@@ -19,15 +19,18 @@ font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-s
 h1{font-size:1.7rem;line-height:1.2;margin:0 0 .25rem}h2{font-size:1.2rem;margin:2.5rem 0 .6rem}
 h3{font-size:1rem;margin:0}
 a{color:var(--link)}p{margin:.4rem 0}.dim{color:var(--dim)}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto;background:linear-gradient(270deg,var(--paper) 40%,transparent) right/3rem 100% no-repeat local,
+linear-gradient(270deg,var(--line),transparent) right/1rem 100% no-repeat scroll}
 table{border-collapse:collapse;font-size:.92rem;min-width:100%}
 th,td{padding:.42rem .75rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;white-space:nowrap;
 font-variant-numeric:tabular-nums}
 thead th{border-bottom:2px solid var(--line);vertical-align:bottom}
 th small{display:block;font-weight:400;color:var(--dim)}
-tbody th,th.left,td.left{text-align:left}tbody th{font-weight:500;white-space:normal;min-width:14rem}
+thead th{white-space:normal;overflow-wrap:normal}tbody th,th.left,td.left{text-align:left}
+tbody th{font-weight:500;white-space:normal;min-width:min(14rem,34vw)}
+th:first-child{position:sticky;left:0;background:var(--paper)}
 td.left{white-space:normal}
-td .range{color:var(--dim)}sup a{text-decoration:none;padding:0 .1rem}
+td .range{color:var(--dim);display:block;font-size:.85em}sup{line-height:0}sup a{text-decoration:none;padding:0 .1rem}
 .badge{display:inline-block;padding:.05rem .5rem;border:1px solid var(--line);border-radius:1rem;font-size:.85rem}
 .banner,.failure{border-left:.3rem solid var(--warn);background:var(--warnbg);padding:.5rem .9rem;margin:.8rem 0}
 .failure{border-color:var(--bad);background:var(--badbg)}.failure h3{color:var(--bad)}

@@ -39,9 +39,10 @@ def write_whole(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
+        raise storage_problem(error, path) from error
+    finally:  # also when a signal handler ended the writing
         with suppress(OSError):  # the first error tells more than that its rest could not be removed
             temporary.unlink(missing_ok=True)
-        raise storage_problem(error, path) from error
 
 
 def write_into(path: Path, data: str) -> None:

@@ -12,14 +12,14 @@ from dynamometer import __version__
 from dynamometer.analysis.advice import BENCH
 from dynamometer.analysis.compare import Terms, compare
 from dynamometer.analysis.match import Defaults, Matched, across, select, within
-from dynamometer.analysis.measure import RunMetrics, measure
+from dynamometer.analysis.measure import RunMetrics, measure, measure_lost
 from dynamometer.analysis.summarise import Analysed, analyse
 from dynamometer.domain.comparison import Comparison
 from dynamometer.domain.failure import Failure
 from dynamometer.domain.plan import Plan
 from dynamometer.domain.record import Record
 from dynamometer.domain.status import CampaignStatus, RunStatus
-from dynamometer.domain.summary import Summary
+from dynamometer.domain.summary import RunState, Summary
 from dynamometer.engines import catalogue
 from dynamometer.errors import DynoError, NotFoundError, UsageError
 from dynamometer.store import open as campaigns
@@ -143,12 +143,16 @@ def bench_results(plan: Plan, found: Mapping[str, Benched]) -> Results:
         if one.record is None:
             failure = Failure(kind="runtime", message=one.problem or "nothing came")
             status.runs[run_id] = RunStatus(state="failed", attempts=1, failures=1, failure=failure)
+            if one.samples:
+                run = plan.by_run_id[run_id]
+                metrics[run_id] = measure_lost(plan.experiment_of(run), run.cycle, one.samples)
         else:
-            status.runs[run_id] = RunStatus(state="completed", attempts=1)
+            state: RunState = "completed" if one.record.ended_early is None else "ended_early"
+            status.runs[run_id] = RunStatus(state=state, attempts=1)
             records[run_id] = one.record
             metrics[run_id] = measure(one.record, one.samples)
     status.counts = dict(Counter(run.state for run in status.runs.values()))
-    ended = len(found) == len(plan.runs) and all(record.ended_early is None for record in records.values())
+    ended = len(found) == len(plan.runs) and "ended_early" not in status.counts
     status.state = "interrupted" if not ended else "failed" if status.counts.get("failed") else "completed"
     return Results(analyse(plan, status, records, metrics, version=__version__, advice=BENCH), ())
 

@@ -64,27 +64,32 @@ class Server:
 
 
 def server_of(url: str) -> Server:
-    """The server of a URL: its root, or any of the API's own addresses on it. Raises UsageError."""
-    wrong = UsageError(f"{url} is no address of a server", "write it as http://127.0.0.1:8080, or http://[::1]:8080")
+    """The server of a URL: its root, or any of the API's own addresses on it.
+
+    Raises UsageError, which never repeats what may be a password or a key.
+    """
+    shown = "what was given" if "@" in url else re.split(r"[?#]", url)[0]
+    wrong = UsageError(f"{shown} is no address of a server", "write it as http://127.0.0.1:8080, or http://[::1]:8080")
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         host = (parts.hostname or "").encode("idna").decode()
         port = parts.port
     except ValueError as error:
         raise wrong from error
+    if "@" in parts.netloc:
+        raise UsageError("an address must not hold a password", hint="name an environment variable: --api-key-env NAME")
     if parts.scheme not in ("http", "https") or not host or port == 0 or re.search(r"\s", host):
         raise wrong
-    if parts.username or parts.password:
-        raise UsageError("an address must not hold a password", hint="name an environment variable: --api-key-env NAME")
     if parts.query or parts.fragment:
-        raise UsageError(f"{url}: an address ends with its path; what follows '?' or '#' would not be sent")
+        message = f"{shown}: an address ends with its path; what follows '?' or '#' would not be sent"
+        raise UsageError(message, hint="leave it out; a key comes from an environment variable: --api-key-env NAME")
     prefix = quote(parts.path, safe=_PATH_MARKS).rstrip("/")
     for known in (*PATHS.values(), *MODELS.values(), "/v1"):
         prefix = prefix.removesuffix(known)
     tls = parts.scheme == "https"
     port = port or (443 if tls else 80)
-    shown = f"[{host}]" if ":" in host else host
-    return Server(f"{parts.scheme}://{shown}:{port}", tls, host, port, prefix)
+    name = f"[{host}]" if ":" in host else host
+    return Server(f"{parts.scheme}://{name}:{port}", tls, host, port, prefix)
 
 
 def find_model(server: Server, api: Api, key: SecretStr | None) -> str:
@@ -148,15 +153,22 @@ def _get(server: Server, path: str, key: SecretStr | None) -> _Answer:
         raise PreconditionError(f"cannot reach {server.url}: {reason(error)}", TLS_HINT) from error
     except TimeoutError as error:
         message = f"{server.url}{path} did not answer within {ANSWER_S} s"
-        raise PreconditionError(message, hint="name the model: --model NAME") from error
+        hint = f"name the model: --model NAME{'; a server without TLS is at http://' if server.tls else ''}"
+        raise PreconditionError(message, hint) from error
+    except ConnectionResetError as error:
+        raise PreconditionError(f"{server.url}{path} hung up without an answer", _not_llm(server)) from error
     except OSError as error:
         reason_ = error.strerror or error
         raise PreconditionError(f"cannot reach {server.url}: {reason_}", RUNS_HINT) from error
     except http.client.HTTPException as error:
         message = f"{server.url}{path} answered something that is not HTTP: {str(error)[:80]!r}"
-        raise PreconditionError(message, hint="is this an LLM server? one with TLS is at https://") from error
+        raise PreconditionError(message, _not_llm(server)) from error
     finally:
         connection.close()
+
+
+def _not_llm(server: Server) -> str:
+    return "is this an LLM server?" if server.tls else "is this an LLM server? one with TLS is at https://"
 
 
 def _read(answer: http.client.HTTPResponse) -> bytes:

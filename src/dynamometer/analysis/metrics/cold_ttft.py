@@ -30,6 +30,7 @@ METRIC = Metric(
         title="Cold TTFT",
         unit="ms",
         better="lower",
+        statistic="the run's very first request",
         description="TTFT of the very first request after the engine's start, which no other metric includes.",
     ),
     compute,

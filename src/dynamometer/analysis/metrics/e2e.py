@@ -18,8 +18,12 @@ def compute(record: Record, samples: Sequence[Sample], *, q: float = 0.5) -> Mea
 
 
 def _metric(key: str, title: str, which: str, q: float) -> Metric:
-    description = f"t_n - t_send: last event with a token, minus last byte of the request sent. {which} over requests."
-    info = MetricInfo(key=key, title=title, unit="ms", better="lower", description=description)
+    description = (
+        "t_n - t_send: last event with a token, minus last byte of the request sent. Tokens that come after a finish "
+        f"reason count; what comes after the end mark does not. {which} over requests."
+    )
+    statistic = f"{which.lower()} over requests"
+    info = MetricInfo(key=key, title=title, unit="ms", better="lower", statistic=statistic, description=description)
     return Metric(info, partial(compute, q=q))
 
 

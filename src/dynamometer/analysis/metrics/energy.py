@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dynamometer.analysis.metrics.base import Measured, Metric, absent
-from dynamometer.analysis.metrics.readings import best_reading
+from dynamometer.analysis.metrics.readings import best_reading, origin_of
 from dynamometer.analysis.metrics.tokens import finished
 from dynamometer.domain.record import Record, Sample
 from dynamometer.domain.summary import MetricInfo
 
 
 def total(record: Record, samples: Sequence[Sample]) -> Measured:
-    """Joules over the window."""
+    """Joules over the window, and what told them. Cycles whose energy comes from elsewhere are not averaged with it."""
     del samples
     reading = best_reading(record, "energy", "J")
     if reading is None:
         return absent("no energy meter was open")
     if reading.value is None:
         return absent(reading.missing or "the meter gave no value")
-    return Measured(reading.value, 1)
+    return Measured(reading.value, 1, origin=origin_of(reading))
 
 
 def per_token(record: Record, samples: Sequence[Sample]) -> Measured:
@@ -31,7 +31,7 @@ def per_token(record: Record, samples: Sequence[Sample]) -> Measured:
         return absent(done.missing or "token counts are unknown", done.requests)
     if done.tokens == 0:
         return absent("no output token in the window", done.requests)
-    return Measured(energy.value / done.tokens, done.requests)
+    return Measured(energy.value / done.tokens, done.requests, origin=energy.origin)
 
 
 TOTAL = Metric(
@@ -40,8 +40,10 @@ TOTAL = Metric(
         title="Energy",
         unit="J",
         better="lower",
+        statistic="sum over the window",
         description="Energy over the window as the sensor counted it, idle power included. The sensor and what it "
-        "covers are named under provenance.",
+        "covers are named under provenance. Cycles average only where these are the same: measured ones count before "
+        "estimated ones, and two sensors or scopes give none.",
     ),
     total,
 )
@@ -51,6 +53,7 @@ PER_TOKEN = Metric(
         title="Energy per token",
         unit="J/token",
         better="lower",
+        statistic="sum over the window / tokens in it",
         description="Energy over the window / output tokens of the requests finished whole in it.",
     ),
     per_token,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dynamometer.analysis.metrics.base import Measured, Metric, absent
 from dynamometer.analysis.metrics.ttft import NOT_STREAMED
 from dynamometer.analysis.samples import e2e_ms, in_window, scheduled_e2e_ms, scheduled_ttft_ms, tpot_ms, ttft_ms
-from dynamometer.domain.experiment import Slo
+from dynamometer.domain.experiment import Slo, Workload
 from dynamometer.domain.record import Record, Sample
 from dynamometer.domain.summary import MetricInfo
 
@@ -32,10 +32,15 @@ def meets(sample: Sample, slo: Slo) -> bool | None:
 
 def compute(record: Record, samples: Sequence[Sample]) -> Measured:
     """Share of the window's requests."""
-    slo = record.experiment.workload.slo
+    return of_requests(record.experiment.workload, samples)
+
+
+def of_requests(workload: Workload, samples: Sequence[Sample]) -> Measured:
+    """The same without a record."""
+    slo = workload.slo
     if slo is None or (slo.ttft_ms, slo.itl_ms, slo.e2e_ms) == (None, None, None):
         return absent("no service level (slo) was given")
-    if not record.experiment.workload.streaming and (slo.ttft_ms or slo.itl_ms):
+    if not workload.streaming and (slo.ttft_ms or slo.itl_ms):
         return absent(NOT_STREAMED)
     verdicts = [meets(sample, slo) for sample in in_window(samples)]
     if not verdicts:
@@ -51,9 +56,11 @@ METRIC = Metric(
         title="Goodput",
         unit="share",
         better="higher",
+        statistic="share of the window's requests",
         description="Requests that meet every service level given (TTFT, mean ITL, E2E) / requests of the window. "
         "A request that failed, or was due and never sent, meets none. In an open loop TTFT and E2E count from the "
         "scheduled time.",
     ),
     compute,
+    of_requests,
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
+
 from dynamometer.analysis.metrics.base import Measured, Metric, absent, percentile
 from dynamometer.analysis.metrics.ttft import NOT_STREAMED
 from dynamometer.analysis.samples import itls_ms, whole
@@ -24,12 +26,14 @@ def compute(record: Record, samples: Sequence[Sample], *, q: float = 0.5) -> Mea
     per_request = [itls_ms(sample) for sample in whole(samples)]
     if unknown := sum(intervals is None for intervals in per_request):
         return absent(f"tokens per event are unknown for {unknown} of {len(per_request)} requests")
-    return percentile([ms for intervals in per_request if intervals for ms in intervals], q, "intervals")
+    known = [intervals for intervals in per_request if intervals is not None]
+    return percentile(np.concatenate(known) if known else (), q, "intervals")
 
 
 def _metric(key: str, title: str, which: str, q: float) -> Metric:
     description = FORMULA.replace("{}", which)
-    info = MetricInfo(key=key, title=title, unit="ms", better="lower", description=description)
+    statistic = f"{which.lower()} over gaps between tokens"
+    info = MetricInfo(key=key, title=title, unit="ms", better="lower", statistic=statistic, description=description)
     return Metric(info, partial(compute, q=q))
 
 

@@ -24,6 +24,7 @@ METRIC = Metric(
         title="Load time",
         unit="s",
         better="lower",
+        statistic="one value per run",
         description="From the start of the engine's process to its first good health answer.",
     ),
     compute,

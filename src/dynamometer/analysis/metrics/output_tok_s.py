@@ -26,9 +26,11 @@ METRIC = Metric(
         title="Throughput",
         unit="tok/s",
         better="higher",
+        statistic="count in the window / its length",
         description="Output tokens that arrived in the window, of requests answered whole / length of the window. "
         "Prompt tokens do not count; an answer in flight at the end counts with what had arrived, by an even share of "
-        "its tokens where its events do not tell theirs. The window is one for all requests, from the first byte sent "
+        "its tokens where its events do not tell theirs. Tokens after a finish reason count, as in the server's usage. "
+        "The window is one for all requests, from the first byte sent "
         "to the last answer.",
     ),
     compute,

@@ -27,6 +27,7 @@ METRIC = Metric(
         title="Peak memory",
         unit="MB",
         better="lower",
+        statistic="maximum up to the window's end",
         description="Largest resident memory of the engine's processes up to the end of the window; "
         "1 MB is 1,000,000 bytes. Weights that are mapped from a file count as far as they were touched.",
     ),

@@ -24,6 +24,7 @@ METRIC = Metric(
         title="Prompt",
         unit="tokens",
         better="neither",
+        statistic="mean over requests",
         description="Mean prompt tokens of whole answers by the server's count, with what the model's chat template "
         "adds to the text.",
     ),

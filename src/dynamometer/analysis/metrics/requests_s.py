@@ -24,6 +24,7 @@ METRIC = Metric(
         title="Requests",
         unit="1/s",
         better="higher",
+        statistic="count in the window / its length",
         description="Requests finished whole in the window / length of the window.",
     ),
     compute,

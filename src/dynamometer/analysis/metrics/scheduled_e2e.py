@@ -25,7 +25,8 @@ def _metric(key: str, title: str, which: str, q: float) -> Metric:
         "Open loop only: t_n - t_scheduled: last event with a token, minus the time at which the request was due. It "
         f"holds what a late client hides from E2E. {which} over requests."
     )
-    info = MetricInfo(key=key, title=title, unit="ms", better="lower", description=description)
+    statistic = f"{which.lower()} over requests"
+    info = MetricInfo(key=key, title=title, unit="ms", better="lower", statistic=statistic, description=description)
     return Metric(info, partial(compute, q=q))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,9 +41,10 @@ def arrived(sample: Sample, end_ns: int) -> int | None:
 
     Where the server tells all of them, but not those of each event, each counts as many as another.
     """
-    if sample.event_tokens is None:
-        total, events = sample.output_tokens, sample.arrivals_ns
-        share = sum(arrival <= end_ns for arrival in events) / len(events) if events else 0.0
-        return round(total * share) if total is not None else None if events else 0
-    pairs = zip(sample.arrivals_ns, sample.event_tokens, strict=True)
-    return sum(tokens for arrival, tokens in pairs if arrival <= end_ns)
+    events = bisect_right(sample.arrivals_ns, end_ns)
+    if sample.event_tokens is not None:
+        return sum(sample.event_tokens[:events])
+    total, all_events = sample.output_tokens, len(sample.arrivals_ns)
+    if not all_events:
+        return 0
+    return round(total * events / all_events) if total is not None else None

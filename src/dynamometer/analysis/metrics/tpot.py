@@ -25,6 +25,7 @@ METRIC = Metric(
         title="TPOT p50",
         unit="ms",
         better="lower",
+        statistic="median over requests",
         description="(E2E - TTFT) / (tokens - 1) of each request; a request with one token has none. "
         "Median over requests.",
     ),

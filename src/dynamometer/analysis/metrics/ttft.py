@@ -25,7 +25,8 @@ def compute(record: Record, samples: Sequence[Sample], *, q: float = 0.5) -> Mea
 
 
 def _metric(key: str, title: str, which: str, q: float) -> Metric:
-    info = MetricInfo(key=key, title=title, unit="ms", better="lower", description=f"{FORMULA} {which} over requests.")
+    description, statistic = f"{FORMULA} {which} over requests.", f"{which.lower()} over requests"
+    info = MetricInfo(key=key, title=title, unit="ms", better="lower", statistic=statistic, description=description)
     return Metric(info, partial(compute, q=q))
 
 
