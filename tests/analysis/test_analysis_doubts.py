@@ -211,6 +211,16 @@ def test_cycles_of_unlike_engines_are_not_silently_averaged() -> None:
     assert "2 different engine versions: 1, 2" in the("unlike_cycles", mixed).message
 
 
+@pytest.mark.parametrize(("key", "what"), [("dataset_sha256", "files of prompts"), ("trace_sha256", "traces")])
+def test_files_that_changed_between_cycles_are_told(key: str, what: str) -> None:
+    one = row([good()] * 3)
+    hashes = ("a", "b", None)  # records of earlier versions have none
+    runs = [
+        replace(run, record=run.record.model_copy(update={key: h})) for run, h in zip(one.runs, hashes, strict=True)
+    ]
+    assert f"2 different {what} (by hash): a, b" in the("unlike_cycles", replace(one, runs=tuple(runs))).message
+
+
 def test_a_forced_bootstrap_of_three_says_what_it_covers() -> None:
     one = row([good(10), good(10.1), good(10.3)], method="bootstrap")
     assert "they cover about 72 %" in the("forced_bootstrap", one).message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -38,8 +39,8 @@ def guess(joules: float) -> Reading:
 DEAD = Reading(meter="rapl", quantity="energy", unit="J", value=None, missing="the counters did not move in 1.0 s")
 
 
-def analysed(a: list[Reading], b: list[Reading] | None = None) -> Analysed:
-    """One campaign of two rows, with one reading for each cycle; its requests have two tokens each."""
+def analysed(a: list[Reading], b: list[Reading] | None = None, unknown: Collection[int] = ()) -> Analysed:
+    """One campaign of two rows, with one reading for each cycle; its requests have two tokens each, or unknown ones."""
     sides = [(A, a), (B, b or a)]
     entry = ExperimentEntry(engine="llama_cpp", model="M")
     runs = tuple(RunRef(index, cycle) for index, (_, made) in enumerate(sides) for cycle in range(1, len(made) + 1))
@@ -49,7 +50,8 @@ def analysed(a: list[Reading], b: list[Reading] | None = None) -> Analysed:
         for cycle, reading in enumerate(readings, start=1):
             made = record(cycle, of=one, readings=(reading,))
             records[made.run_id] = made
-    metrics = {key: measure(one, [sample(5, 10)]) for key, one in records.items()}
+    whole, odd = sample(5, 10), sample(5, 10).model_copy(update={"event_tokens": None})
+    metrics = {key: measure(one, [odd if one.cycle in unknown else whole]) for key, one in records.items()}
     return analyse(plan, CampaignStatus(), records, metrics, version="1")
 
 
@@ -78,6 +80,14 @@ def test_only_the_measured_cycles_count_and_the_others_are_told() -> None:
         "energy of the cycles does not average: it is estimated by codecarbon; in 2 of 3 cycles, which alone count, "
         f"it is measured by rapl ({WHOLE})"
     )
+
+
+def test_per_token_counts_no_cycle_that_energy_does_not() -> None:
+    """Tokens of the measured cycles are unknown: what is left would be the estimate alone."""
+    mixed = analysed([guess(90), rapl(10)], unknown={2})
+    assert (energy(mixed).value, energy(mixed).n) == (10, 1)
+    per_token = energy(mixed, "energy_j_per_token")
+    assert (per_token.value, per_token.n) == (None, 0)
 
 
 @pytest.mark.parametrize("other", [nvml(10), rapl(10, PACKAGE)])

@@ -89,7 +89,7 @@ def test_a_table_for_each_load_and_every_request_saved(tmp_path: Path, capsys: p
         assert "openai/fake" in out
         assert "the engine runs elsewhere" in out
         lines = [json.loads(line) for line in save.read_text().splitlines()]
-        window = [line for line in lines if line.get("phase", "window") == "window"]
+        window = [line for line in lines if line["phase"] == "window"]
         assert len(window) == 8
         assert all(len(line["arrivals_ns"]) == 4 and line["arrivals_ns"][0] > line["sent_ns"] for line in window)
         assert {line["usage"]["completion_tokens"] for line in window} == {4}
@@ -474,6 +474,8 @@ def test_throughput_follows_from_the_saved_requests_and_the_windows(
         tokens = sum(begin <= at <= end for at in arrivals)
         assert tokens == 16
         assert told[cycle] == pytest.approx(tokens / (end - begin) * 1e9)
+        assert row["clients"][cycle]["clock"] == "kernel"
+        assert row["clients"][cycle]["wall_s"] == pytest.approx((end - begin) / 1e9)
 
 
 def test_a_file_that_cannot_be_saved_is_said_before_anything_is_sent(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from dynamometer.analysis.likeness import CAN_ALLOW
 from dynamometer.analysis.match import Matched
 from dynamometer.analysis.metrics import METRICS
 from dynamometer.domain.comparison import Comparison, Difference, Effect, Unlike
-from dynamometer.domain.experiment import Slo
+from dynamometer.domain.experiment import Load, Slo
 from dynamometer.domain.record import HostFacts, ModelFacts, Reading
 from dynamometer.errors import UsageError
 
@@ -70,6 +71,34 @@ def test_interleaved_cycles_are_compared_in_pairs_which_takes_the_noise_out() ->
     assert apart.unpaired == "cycles of the two were not interleaved"
     assert (effect := apart.effect("ttft_ms")) is not None
     assert effect.verdict == "cannot_tell"
+
+
+@pytest.mark.parametrize(("files", "unpaired"), [(("aa", "aa"), None), (("aa", "bb"), "prompts differ")])
+def test_cycles_of_a_duration_are_paired_however_many_prompts_it_took(
+    files: tuple[str, str], unpaired: str | None
+) -> None:
+    """Their prompts are the same as far as they go, if they come from the same file."""
+    last = {"requests": None, "duration_s": 1.0, "dataset": "p.jsonl"}
+    plain = campaign([(variant(workload=last, options={"k": k}), (10.0, 20.0, 15.0)) for k in (1, 2)])
+    rows = []
+    for row, file in zip(plain.rows, files, strict=True):
+        hashes = {"prompts_sha256": row.experiment.id, "dataset_sha256": file}
+        runs = [replace(run, record=run.record.model_copy(update=hashes)) for run in row.runs]
+        rows.append(replace(row, runs=tuple(runs)))
+    one = replace(plain, rows=tuple(rows))
+    terms = Terms(allow=frozenset(["prompts"]))
+    assert compare(one, one, Matched(((0, 1),)), terms, version="1").pairs[0].unpaired == unpaired
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_another_file_under_the_same_name_is_refused(fixed: bool) -> None:
+    last: dict[str, Any] = {} if fixed else {"requests": None, "duration_s": 1.0}
+    traced = variant(workload={"load": Load(trace="t.csv"), "dataset": "p.jsonl", **last})
+    sides = [campaign([(traced, (1, 2, 3))], dataset_sha256=text, trace_sha256=text) for text in ("aa", "bb")]
+    refused = compare(sides[0], sides[1], Matched(((0, 0),)), Terms(), version="1").refused[0].reasons
+    told = {reason.kind: reason.message for reason in refused}
+    assert told["trace"] == "trace t.csv: file with sha256 aa… in A, bb… in B"
+    assert fixed or told["prompts"] == "prompts: files with sha256 aa… in A, bb… in B"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from tests.client.test_client_wire import read_request, server
 
 from dynamometer.domain.experiment import Experiment, Lengths, Load, Ramp, Warmup, Weights, Workload
+from dynamometer.domain.ident import text_hash
 from dynamometer.domain.step import Step
 from dynamometer.domain.wire import Endpoint
 from dynamometer.engines.fake import FakeOptions, serving
@@ -192,6 +193,7 @@ def test_own_prompts() -> None:
         result = driven(endpoint, step(dataset="mine.jsonl", warmup=Warmup(until="fixed", max_requests=1)), text)
     assert [sample.prompt_chars for sample in result.samples] == [10, 9, 1, 2, 3, 4, 5, 6]
     assert result.dataset == "mine.jsonl"
+    assert result.dataset_sha256 == text_hash(text)
 
 
 def test_wrong_or_missing_prompts_are_refused_before_anything_is_sent() -> None:
@@ -290,6 +292,7 @@ def test_a_trace_gives_times_and_lengths() -> None:
     assert [(s.scheduled_ns or 0) - result.window.begin_ns for s in window] == [0, 50_000_000, 50_000_000]
     assert [(sample.max_tokens, sample.output_tokens) for sample in window] == [(2, 2), (4, 4), (6, 6)]
     assert [sample.usage.prompt_tokens for sample in window if sample.usage] == [20, 30, 40]
+    assert (result.dataset_sha256, result.trace_sha256) == (None, text_hash(TRACE))
 
 
 def test_a_trace_that_is_wrong_missing_or_says_what_prompts_cannot_do() -> None:

@@ -9,7 +9,7 @@ from dynamometer.analysis.caveats import caveats, pair_caveats, sided
 from dynamometer.analysis.contrast import SAME, Contrast, paired, unpaired
 from dynamometer.analysis.doubts import Row
 from dynamometer.analysis.gate import Gate, judge, unknown_metric
-from dynamometer.analysis.likeness import energy_reason, reasons, slo_reason
+from dynamometer.analysis.likeness import energy_reason, reasons, slo_reason, unlike_prompts
 from dynamometer.analysis.match import Defaults, Matched, differences
 from dynamometer.analysis.metrics import METRICS
 from dynamometer.analysis.metrics.readings import of_one_origin
@@ -193,11 +193,11 @@ def _why_unpaired(a: _Member, b: _Member) -> str | None:
     """Cycles pair up when each cycle of A stood beside the same cycle of B in time, with the same prompts."""
     if a.campaign != b.campaign:
         return "two campaigns, made at different times"
-    one, other = ({run.record.cycle: run.record.prompts_sha256 for run in member.row.runs} for member in (a, b))
-    shared = one.keys() & other.keys()
+    one, other = ({run.record.cycle for run in member.row.runs} for member in (a, b))
+    shared = one & other
     if not shared:
         return "no cycle is finished in both"
-    if any(one[cycle] != other[cycle] for cycle in shared):
+    if unlike_prompts(a.row, b.row):
         return "prompts differ"
     runs = sorted((run.record.started_at, run.record.cycle) for member in (a, b) for run in member.row.runs)
     in_time = [cycle for _, cycle in runs if cycle in shared]

@@ -472,12 +472,14 @@ def unlike_cycles(row: Row) -> list[Doubt]:
         "different hosts": {run.record.host.fingerprint for run in row.runs},
         "different engine versions": {run.record.engine.version or "unknown" for run in row.runs},
         "different model files (by hash)": {run.record.model.sha256 or "unknown" for run in row.runs},
+        "different files of prompts (by hash)": {run.record.dataset_sha256 or "" for run in row.runs} - {""},
+        "different traces (by hash)": {run.record.trace_sha256 or "" for run in row.runs} - {""},
     }
     return [
         Doubt(
             code="unlike_cycles",
             message=f"the cycles of one row have {len(values)} {what}: {', '.join(sorted(v[:16] for v in values))}",
-            hint="do not average over these; measure anew on one machine with one version",
+            hint="do not average over these; measure anew, all cycles alike",
         )
         for what, values in facts.items()
         if len(values) > 1

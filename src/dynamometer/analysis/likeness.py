@@ -9,8 +9,9 @@ from dynamometer.analysis.metrics.base import Origin
 from dynamometer.analysis.metrics.readings import of_one_origin, origins
 from dynamometer.domain.comparison import Reason, Unlike
 from dynamometer.domain.experiment import Slo, Workload
+from dynamometer.domain.record import Record
 
-CAN_ALLOW: tuple[Unlike, ...] = ("host", "prompts", "model", "tokens", "energy")
+CAN_ALLOW: tuple[Unlike, ...] = ("host", "prompts", "model", "trace", "tokens", "energy")
 """In what rows may be unlike if the user says so. Simulated results never stand against real ones."""
 LENGTHS = 0.05
 """Answers whose mean lengths differ by more than this share are unlike."""
@@ -72,25 +73,42 @@ def _hosts(a: Row, b: Row) -> Iterable[Reason]:
 def _models(a: Row, b: Row) -> Iterable[Reason]:
     """Another model or quantisation is a choice; another file under the same name is an accident."""
     labels = [(row.experiment.model, row.experiment.weights.format, row.experiment.weights.quant) for row in (a, b)]
-    one, other = ({run.record.model.sha256 for run in row.runs} - {None} for row in (a, b))
-    if labels[0] == labels[1] and one and other and one != other:
-        message = f"model {a.experiment.model}: file with sha256 {_short(one)} in A, {_short(other)} in B"
-        yield Reason(kind="model", message=message)
+    files = _unlike_files(a, b, lambda record: record.model.sha256)
+    if labels[0] == labels[1] and files:
+        yield Reason(kind="model", message=f"model {a.experiment.model}: file with {files}")
+
+
+def _unlike_files(a: Row, b: Row, hash_of: Callable[[Record], str | None]) -> str:
+    """The hashes of a file on both sides, when they are unlike; empty when they are not, or one is not known."""
+    one, other = ({text for run in row.runs if (text := hash_of(run.record)) is not None} for row in (a, b))
+    return f"sha256 {_short(one)} in A, {_short(other)} in B" if one and other and one != other else ""
+
+
+def unlike_prompts(a: Row, b: Row) -> str:
+    """In what the prompts of the cycles that both have are unlike; empty when they are alike."""
+    if not _fixed(a.experiment.workload) or not _fixed(b.experiment.workload):
+        # How many prompts a duration takes differs from run to run, so their hash does too: what makes them must agree.
+        files = _unlike_files(a, b, lambda record: record.dataset_sha256)
+        return _unlike_settings(a, b, _PROMPT_KEYS) or (f"files with {files}" if files else "")
+    by_cycle = [{run.record.cycle: run.record.prompts_sha256 for run in row.runs} for row in (a, b)]
+    shared = by_cycle[0].keys() & by_cycle[1].keys()
+    unlike = sum(by_cycle[0][cycle] != by_cycle[1][cycle] for cycle in shared)
+    if not unlike:
+        return ""
+    made = _unlike_settings(a, b, (*_PROMPT_KEYS, "requests"))
+    return made or f"sha256 of {unlike} of {len(shared)} cycles differ"
 
 
 def _prompts(a: Row, b: Row) -> Iterable[Reason]:
-    if not _fixed(a.experiment.workload) or not _fixed(b.experiment.workload):
-        # How many prompts a duration takes differs from run to run, so their hash does too: what makes them must agree.
-        if made := _unlike_settings(a, b, _PROMPT_KEYS):
-            yield Reason(kind="prompts", message=f"prompts: {made}")
-        return
-    by_cycle = [{run.record.cycle: run.record.prompts_sha256 for run in row.runs} for row in (a, b)]
-    shared = by_cycle[0].keys() & by_cycle[1].keys()
-    unlike = sorted(cycle for cycle in shared if by_cycle[0][cycle] != by_cycle[1][cycle])
-    if unlike:
-        made = _unlike_settings(a, b, (*_PROMPT_KEYS, "requests"))
-        what = made or f"sha256 of {len(unlike)} of {len(shared)} cycles differ"
+    if what := unlike_prompts(a, b):
         yield Reason(kind="prompts", message=f"prompts: {what}")
+
+
+def _traces(a: Row, b: Row) -> Iterable[Reason]:
+    """Another trace is another load; another file under the same name is an accident."""
+    one, other = (row.experiment.workload.load.trace for row in (a, b))
+    if one == other and (files := _unlike_files(a, b, lambda record: record.trace_sha256)):
+        yield Reason(kind="trace", message=f"trace {one}: file with {files}")
 
 
 def _fixed(workload: Workload) -> bool:
@@ -130,9 +148,9 @@ def _energy_origin(row: Row) -> Origin | None:
     return found[0] if found else None
 
 
-def _short(hashes: set[str] | set[str | None]) -> str:
-    return " and ".join(sorted(f"{text[:12]}…" for text in hashes if text))
+def _short(hashes: set[str]) -> str:
+    return " and ".join(sorted(f"{text[:12]}…" for text in hashes))
 
 
-CHECKS: tuple[Check, ...] = (_simulated, _hosts, _models, _prompts, _tokens)
+CHECKS: tuple[Check, ...] = (_simulated, _hosts, _models, _prompts, _traces, _tokens)
 """All checks, gravest first."""

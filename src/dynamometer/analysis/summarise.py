@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import TypeVar, get_args
 
 from dynamometer.analysis.advice import CAMPAIGN, Advice
 from dynamometer.analysis.doubts import Row, Run, doubts_of
@@ -16,7 +16,7 @@ from dynamometer.analysis.stats import Method, interval
 from dynamometer.domain.calibration import CalibrationRef
 from dynamometer.domain.experiment import Experiment, load_label, run_id
 from dynamometer.domain.plan import Plan
-from dynamometer.domain.record import Record, Window
+from dynamometer.domain.record import Record
 from dynamometer.domain.status import CampaignStatus
 from dynamometer.domain.summary import (
     Doubt,
@@ -30,6 +30,7 @@ from dynamometer.domain.summary import (
 from dynamometer.domain.units import human_bytes
 
 METHODS: tuple[Method, ...] = get_args(Method)
+T = TypeVar("T")
 """What ``interval_method`` may be, beside None."""
 
 
@@ -178,14 +179,15 @@ def _row(row: Row, name: str, cycles: Sequence[int], status: CampaignStatus) -> 
         cycles_planned=len(cycles),
         failed=sum(state is not None and state.state == "failed" for state in states),
         estimates=row.estimates,
-        windows=_windows(row),
+        windows=_by_cycle(row, lambda record: record.window),
+        clients=_by_cycle(row, lambda record: record.client),
         doubts=doubts_of(row),
     )
 
 
-def _windows(row: Row) -> tuple[Window | None, ...]:
-    windows = {run.record.cycle: run.record.window for run in row.runs}
-    return tuple(windows.get(cycle) for cycle in sorted({*windows, *(lost.cycle for lost in row.lost)}))
+def _by_cycle(row: Row, part: Callable[[Record], T]) -> tuple[T | None, ...]:
+    parts = {run.record.cycle: part(run.record) for run in row.runs}
+    return tuple(parts.get(cycle) for cycle in sorted({*parts, *(lost.cycle for lost in row.lost)}))
 
 
 def _why_none(keys: Iterable[str], status: CampaignStatus) -> str:

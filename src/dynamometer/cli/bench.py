@@ -224,7 +224,7 @@ def _save(found: Mapping[str, Benched], save: str | None, written: list[str], *,
 
     Noted among what is ``written`` before that is said: who was told so may end us at once.
     """
-    text = "".join(f"{one.model_dump_json(exclude_defaults=True)}\n" for each in found.values() for one in each.samples)
+    text = "".join(f"{sample.line()}\n" for one in found.values() for sample in one.samples)
     if save is None or not text:
         return
     if save == "-":

@@ -14,7 +14,7 @@ COMPARISON_SCHEMA = 1
 Verdict = Literal["better", "worse", "differs", "equivalent", "cannot_tell"]
 """Of B against A. differs: certain, of a metric without a better direction. equivalent: certainly within the smallest
 effect of interest. cannot_tell: neither, or there is no interval."""
-Unlike = Literal["simulated", "host", "prompts", "model", "tokens", "energy"]
+Unlike = Literal["simulated", "host", "prompts", "model", "trace", "tokens", "energy"]
 """What must be alike on both sides. All but simulated can be allowed to differ."""
 Outcome = Literal["held", "broken", "undecided"]
 

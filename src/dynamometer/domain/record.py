@@ -99,6 +99,11 @@ class Sample(Value):
     error_detail: str | None = None
     """What the error was."""
 
+    def line(self) -> str:
+        """One line of JSON, without its end. What has its default is left out, apart from the phase."""
+        text = self.model_dump_json(exclude_defaults=True)
+        return text if self.phase != "window" else f'{text[:-1]},"phase":"window"}}'
+
     @property
     def output_tokens(self) -> int | None:
         """Tokens generated: the server's count first, else the events' own counts, else unknown."""
@@ -266,5 +271,9 @@ class Record(Value):
     prompts_sha256: str
     """Hash of all prompts of the window, in order."""
     dataset: str
+    dataset_sha256: str | None = None
+    """Of the file of prompts; None for prompts of our own."""
+    trace_sha256: str | None = None
+    """Of the trace; None without one."""
     samples_file: str
     samples_sha256: str

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dynamometer.domain.base import Value
 from dynamometer.domain.experiment import Length
-from dynamometer.domain.record import Window
+from dynamometer.domain.record import ClientHealth, Window
 
 SUMMARY_SCHEMA = 1
 
@@ -96,6 +96,8 @@ class ExperimentSummary(Value):
     estimates: tuple[Estimate, ...]
     windows: tuple[Window | None, ...] = ()
     """Window of each cycle, in the order of ``per_cycle``: monotonic times, as samples have them. None: no record."""
+    clients: tuple[ClientHealth | None, ...] = ()
+    """How the client fared in each of these: its lag, what it cost, how late it sent. None: no record."""
     doubts: tuple[Doubt, ...] = ()
 
     def estimate(self, metric: str) -> Estimate | None:

@@ -31,7 +31,7 @@ class Success:
 
 def write_samples(folder: Path, samples: Iterable[Sample]) -> str:
     """Write the raw samples, one JSON line each; returns the hash of the file."""
-    data = b"".join(sample.model_dump_json(exclude_defaults=True).encode() + b"\n" for sample in samples)
+    data = b"".join(sample.line().encode() + b"\n" for sample in samples)
     write_whole(folder / layout.SAMPLES, data)
     return hashlib.sha256(data).hexdigest()
 

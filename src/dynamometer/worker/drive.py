@@ -14,6 +14,7 @@ from dynamometer.client.measure import measure, never, nothing
 from dynamometer.client.request import prepare
 from dynamometer.client.share import standing_at
 from dynamometer.domain.experiment import Workload
+from dynamometer.domain.ident import text_hash
 from dynamometer.domain.record import ClientHealth, Sample, Window
 from dynamometer.domain.step import Step
 from dynamometer.domain.units import NS_PER_S
@@ -60,6 +61,10 @@ class Driven:
     prompts_sha256: str
     """Hash of the prompts sent in the window, in order."""
     dataset: str
+    dataset_sha256: str | None
+    """Of the file of prompts; None for prompts of our own."""
+    trace_sha256: str | None
+    """Of the trace; None without one."""
     cut_short: str | None
     """Why the client gave up before the load was through; None when it did not."""
     ended_early: str | None
@@ -120,6 +125,8 @@ def drive(
         warmup_steady=steady,
         prompts_sha256=prompts_hash(prompt for _, prompt in sent),
         dataset=course.workload.dataset,
+        dataset_sha256=text_hash(prompts_text) if prompts_text is not None else None,
+        trace_sha256=text_hash(trace_text) if trace_text is not None else None,
         cut_short=traffic.gave_up,
         ended_early=_how_far(traffic, stop) if traffic.was_interrupted else None,
     )

@@ -54,6 +54,8 @@ def record_of(
         warmup_steady=driven.warmup_steady,
         prompts_sha256=driven.prompts_sha256,
         dataset=driven.dataset,
+        dataset_sha256=driven.dataset_sha256,
+        trace_sha256=driven.trace_sha256,
         samples_file=layout.SAMPLES,
         samples_sha256=samples_sha256,
     )

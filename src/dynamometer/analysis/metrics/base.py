@@ -41,7 +41,7 @@ class Measured:
     """Requests (of ITL: intervals; of meters: readings) behind it."""
     missing: str | None = None
     origin: Origin | None = None
-    """Of a meter's value whose sensor must be told."""
+    """Of a meter's value whose sensor must be told; also where something else kept it from being one."""
 
 
 Compute = Callable[[Record, Sequence[Sample]], Measured]

@@ -23,14 +23,16 @@ def total(record: Record, samples: Sequence[Sample]) -> Measured:
 
 
 def per_token(record: Record, samples: Sequence[Sample]) -> Measured:
-    """Joules over the window / output tokens finished in it."""
+    """Joules over the window / output tokens finished in it. Without tokens it still has the energy's origin, so that
+    the same cycles count as of energy."""
     energy, done = total(record, samples), finished(record, samples)
     if energy.value is None:
         return energy
     if done.tokens is None:
-        return absent(done.missing or "token counts are unknown", done.requests)
+        missing = done.missing or "token counts are unknown"
+        return Measured(None, done.requests, missing, energy.origin)
     if done.tokens == 0:
-        return absent("no output token in the window", done.requests)
+        return Measured(None, done.requests, "no output token in the window", energy.origin)
     return Measured(energy.value / done.tokens, done.requests, origin=energy.origin)
 
 
@@ -54,7 +56,8 @@ PER_TOKEN = Metric(
         unit="J/token",
         better="lower",
         statistic="sum over the window / tokens in it",
-        description="Energy over the window / output tokens of the requests finished whole in it.",
+        description="Energy over the window / output tokens that throughput counts. Those cycles average that do of "
+        "energy.",
     ),
     per_token,
 )

@@ -23,7 +23,7 @@ def origin_of(reading: Reading) -> Origin:
 
 def origins(measured: Sequence[Measured]) -> list[Origin]:
     """Origins of the values, each once, in the order of their names."""
-    return sorted({one.origin for one in measured if one.value is not None and one.origin is not None}, key=str)
+    return sorted({one.origin for one in measured if one.origin is not None}, key=str)
 
 
 def of_one_origin(measured: Sequence[Measured]) -> list[Measured]:

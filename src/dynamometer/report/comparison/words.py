@@ -28,6 +28,7 @@ ALLOW = {
     "host": "other machines",
     "prompts": "other prompts",
     "model": "another model file",
+    "trace": "another trace",
     "tokens": "other lengths",
     "energy": "another energy sensor",
 }
