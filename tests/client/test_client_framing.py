@@ -5,18 +5,22 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from array import array
 from itertools import accumulate, count, pairwise
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.client.test_client_wire import read_request, send, server
 
-from dynamometer.client.framing import event_sizes
+from dynamometer.client.exchange import Pieces
+from dynamometer.client.framing import Framing, event_sizes
 from dynamometer.client.loop import Limits, Loop
 from dynamometer.client.measure import never
+from dynamometer.client.message import read_message
 from dynamometer.client.tls import Tls
+from dynamometer.errors import Terminated
 from dynamometer.load.arrivals import closed
 from dynamometer.load.stops import AfterRequests
 
@@ -223,3 +227,22 @@ def test_events_of_one_segment_are_counted_as_merged() -> None:
     assert len(sample.arrivals_ns) == 3
     assert len(set(sample.arrivals_ns)) == 1
     assert sample.merged == 3
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, Terminated])
+def test_what_a_signal_handler_raises_within_the_parser_passes(
+    raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """httptools takes whatever is raised while it calls us for an error of the call."""
+
+    def handler(*_: object) -> NoReturn:
+        raise raised("told to stop")
+
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+    monkeypatch.setattr(Framing, "on_header", handler)
+    with pytest.raises(raised):
+        Framing().feed(answer)
+    monkeypatch.setattr("dynamometer.client.message._Collector.on_body", handler)
+    pieces = Pieces(bytearray(answer), array("I", [len(answer)]), array("q", [1]))
+    with pytest.raises(raised):
+        read_message(pieces)

@@ -158,7 +158,7 @@ def test_two_finish_reasons() -> None:
         ([token(**usage(1)), token("", **usage(2)), token(**usage(3))], {}, 3),  # a token without text
         ([said(**usage(0)), token(), token(), said(**usage(2))], {}, 2),
         ([token(), token(), said(**usage(2)), said(**usage(1))], {"usage_changed": 1}, 1),
-        ([token(), token(), said(**usage(2)), said(**usage(7))], {"usage_changed": 1}, 7),
+        ([token(), token(), said(**usage(2)), said(**usage(7))], {}, 7),
         ([token(), said(**usage(0))], {"usage_no_count": 1}, None),
         ([token(), said(**usage(-1))], {"usage_no_count": 1}, None),
         ([token(), said(usage={"completion_tokens": -1})], {"usage_no_count": 1}, None),

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ import click
 from dynamometer import __version__
 from dynamometer.cli import readers
 from dynamometer.cli.lazy import Lazy, LazyGroup
-from dynamometer.errors import EXIT_CODES, CampaignError, DiskFull, DynoError
+from dynamometer.errors import EXIT_CODES, CampaignError, DiskFull, DynoError, Interrupted, Terminated
 
 LOG = logging.getLogger(__name__)
 _CLI = "dynamometer.cli"
@@ -98,6 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         click.echo("interrupted", err=True)
         return 130
     except DynoError as error:
+        if argv is None and isinstance(error, Interrupted | Terminated):
+            _be_deaf()
         _say(error, as_json)
         return error.exit_code
     except SystemExit:
@@ -115,6 +118,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say_bug(error, path, as_json)
         return DynoError.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _be_deaf() -> None:
+    """One more signal would end the process by that signal, and take away the exit code that tells what happened."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _say_full(error: OSError, as_json: bool) -> int:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -131,20 +131,19 @@ def command(
             click.echo(line, err=True)
         click.echo(client_heads())
     levels: list[CalibrationLevel] = []
-    calibration, stopped = None, False
+    calibration = None
     # Only the first signal interrupts: what it leaves to be stopped and removed is left to no other.
-    with listening(lambda _times: None, lambda times: times == 1) as stop:
-        try:
-            for level in _watched(course, measured):
-                levels.append(level)
-                if not as_json:
-                    click.echo(client_row(level))
-                if not no_save:
-                    calibration = _keep(state, host, level, replace=replace)
-        except KeyboardInterrupt:
-            stopped = True
+    with listening(lambda _times: None, lambda times: times == 1) as stop, suppress(KeyboardInterrupt):
+        for level in _watched(course, measured):
+            if stop.requested:  # what it was to interrupt has swallowed it, and the level may be false
+                break
+            levels.append(level)
+            if not as_json:
+                click.echo(client_row(level))
+            if not no_save:
+                calibration = _keep(state, host, level, replace=replace)
     _report(host, levels, calibration, as_json=as_json)
-    if stopped:
+    if stop.requested:
         how = Terminated if stop.signal in (signal.SIGTERM, signal.SIGHUP) else Interrupted
         raise how(*_stopped_after(course, levels, kept=calibration is not None))
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import sub
+from typing import NamedTuple
 
 TIMESPEC = struct.Struct("@qq")
 GOOD_READING_NS = 20_000
@@ -33,8 +34,7 @@ class Wakes:
     after_ns: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
-class RawRead:
+class RawRead(NamedTuple):
     """One read as the loop stored it, without its bytes."""
 
     wake: int
@@ -61,8 +61,10 @@ class Arrivals:
 class Converter:
     """Turns kernel stamps into monotonic times by the offsets of the wakes."""
 
-    def __init__(self, wakes: Wakes) -> None:
+    def __init__(self, wakes: Wakes, *, stamped: bool = True) -> None:
+        """``stamped``: whether the kernel was asked for stamps; no wake is a fallback else."""
         self._wakes = wakes
+        self._stamped = stamped
         self._offsets = _offsets(wakes)
         self._unsure = _steps(self._offsets, wakes.before_ns)
 
@@ -72,7 +74,8 @@ class Converter:
         for read in reads:
             arrival = self._monotonic(read, earliest)
             if arrival is None:
-                fallbacks.add(read.wake)
+                if self._stamped:
+                    fallbacks.add(read.wake)
                 arrival = max(earliest, min(self._wakes.before_ns[read.wake], read.read_ns))
             else:
                 lags.append(read.read_ns - arrival)

@@ -44,8 +44,6 @@ class _Answer:
     counts: list[int | None] = field(default_factory=list)
     totals: list[int | None] = field(default_factory=list)
     usage: Usage | None = None
-    usage_reads: int = 0
-    """Events with tokens up to the usage."""
     timings: dict[str, Any] | None = None
     choice: int | None = None
     """Index of the choice that is read: the first that came."""
@@ -300,9 +298,8 @@ def _note_facts(value: dict[str, Any], choice: dict[str, Any], answer: _Answer) 
 
 
 def _note_usage(value: dict[str, Any], answer: _Answer) -> None:
-    """Usage, wherever it comes; the last counts. Some servers send a running one: it grows as tokens come.
-
-    Without an event it may grow by one, for a token that has no text of its own.
+    """Usage, wherever it comes; the last counts. Some servers send a running one, which grows as tokens come, with or
+    without an event that shows them; it never shrinks.
     """
     said = value.get("usage")
     if not isinstance(said, dict):
@@ -313,10 +310,9 @@ def _note_usage(value: dict[str, Any], answer: _Answer) -> None:
     if now is None:
         answer.odd["usage_no_count"] += said.get("completion_tokens") is not None
     elif before is not None:
-        most = None if len(answer.reads) > answer.usage_reads else before + 1
-        answer.odd["usage_changed"] += now < before or (most is not None and now > most)
+        answer.odd["usage_changed"] += now < before
     if usage != Usage():
-        answer.usage, answer.usage_reads = usage, len(answer.reads)
+        answer.usage = usage
 
 
 def _choice_of(value: dict[str, Any], answer: _Answer) -> dict[str, Any]:

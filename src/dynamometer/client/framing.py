@@ -16,7 +16,12 @@ NOT_HTTP = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 
 
 def what_is_wrong(error: Exception) -> str:
-    """One of ``NOT_HTTP`` in words."""
+    """One of ``NOT_HTTP`` in words.
+
+    Raises what a signal handler raised while the parser called us: the parser takes it for an error of the call.
+    """
+    if isinstance(error, httptools.HttpParserCallbackError) and error.__context__ is not None:
+        raise error.__context__
     return "101, it goes on in another protocol" if isinstance(error, httptools.HttpParserUpgrade) else str(error)
 
 
@@ -89,9 +94,10 @@ class Framing:
         try:
             self._parser.feed_data(data)
         except NOT_HTTP as error:
+            wrong = what_is_wrong(error)
             if not self.complete:
                 self._parser = None
-                raise MalformedError(what_is_wrong(error)) from error
+                raise MalformedError(wrong) from error
             self.keep_alive = False
         if self.complete:
             self._parser = None  # breaks the reference cycle: the collector is off during the window

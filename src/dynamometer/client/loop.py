@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from errno import EINPROGRESS
-from itertools import takewhile
+from itertools import accumulate, takewhile
 from typing import Any, Protocol
 
 from dynamometer.client.clock import RawRead, Wakes
@@ -91,7 +91,11 @@ class RawExchange:
 
     def raw_reads(self) -> Iterator[RawRead]:
         """The reads, in order."""
-        return (RawRead(*fields) for fields in READ.iter_unpack(self.reads))
+        return map(RawRead._make, READ.iter_unpack(self.reads))
+
+    def ends(self) -> array[int]:
+        """Offset in the data behind each read."""
+        return array("I", accumulate(size for _, _, size, _ in READ.iter_unpack(self.reads)))
 
 
 class _Slot:

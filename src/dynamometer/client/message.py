@@ -58,7 +58,7 @@ class _Collector:
             case b"location":
                 self.location = value.decode("latin-1")
             case b"content-encoding":
-                self.coding = ", ".join(_codings(value))
+                self.coding = ", ".join(_codings(value)) or self.coding
             case b"content-length":
                 self.delimited = True
             case b"transfer-encoding":
@@ -100,7 +100,8 @@ def read_message(pieces: Iterable[Piece]) -> Message:
         try:
             collector.parser.feed_data(piece.data)
         except NOT_HTTP as error:
-            problem = "" if collector.complete else f"not HTTP: {what_is_wrong(error)}"
+            wrong = what_is_wrong(error)
+            problem = "" if collector.complete else f"not HTTP: {wrong}"
         if collector.body:
             body += collector.body
             size += sum(map(len, collector.body))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate, chain, islice
+from itertools import chain, islice
 from typing import TypeVar
 
 from dynamometer.client.clock import Arrivals, Converter
@@ -95,20 +95,27 @@ def run_share(
         hangs_up=task.hangs_up,
     )
     loop.run(opening, on_close)
-    converter = Converter(loop.wakes)
-    arrivals = [converter.arrivals(raw.raw_reads(), raw.sent_ns) for raw in loop.exchanges]
-    pairs = list(zip(loop.exchanges, arrivals, strict=True))
+    reads, converter = loop.reads, Converter(loop.wakes, stamped=task.stamped)
+    exchanges: list[Exchange] = []
+    lags_ns, unsure, end_ns = array("q"), set[int](), loop.begin_ns
+    for raw in loop.exchanges:
+        times = converter.arrivals(raw.raw_reads(), raw.sent_ns)
+        exchanges.append(_exchange(raw, times))
+        lags_ns.extend(times.lags_ns)
+        unsure |= times.fallback_wakes
+        end_ns = max(end_ns, _end(raw, times))
+        raw.reads.clear()  # a window may have millions
     lasts = task.stop.duration_ns is not None or loop.was_interrupted
     return Share(
-        exchanges=tuple(_exchange(raw, times) for raw, times in pairs),
+        exchanges=tuple(exchanges),
         unsent=tuple(zip(places, loop.unsent_ns, strict=False)) if loop.unsent_ns else (),
         begin_ns=loop.begin_ns,
-        end_ns=loop.end_ns if lasts else max((_end(raw, times) for raw, times in pairs), default=loop.begin_ns),
-        lags_ns=array("q", chain.from_iterable(times.lags_ns for times in arrivals)),
-        clock_steps=len(frozenset[int]().union(*(times.fallback_wakes for times in arrivals))) if task.stamped else 0,
+        end_ns=loop.end_ns if lasts else end_ns,
+        lags_ns=lags_ns,
+        clock_steps=len(unsure),
         cpu_ns=loop.cpu_ns,
         wakes=len(loop.wakes.before_ns),
-        reads=loop.reads,
+        reads=reads,
         nice=loop.nice,
         connections=loop.connections,
         held=loop.held,
@@ -134,12 +141,11 @@ def standing_at(places: Iterable[int], numbered: Iterable[tuple[int, T]]) -> Ite
 
 
 def _exchange(raw: RawExchange, times: Arrivals) -> Exchange:
-    ends = array("I", accumulate(read.size for read in raw.raw_reads()))
     return Exchange(
         id=raw.request.id,
         place=raw.place,
         sent_ns=raw.sent_ns,
-        pieces=Pieces(raw.data, ends, times.arrivals_ns),
+        pieces=Pieces(raw.data, raw.ends(), times.arrivals_ns),
         end=raw.end,
         detail=raw.detail,
         resent=raw.resent,

@@ -167,7 +167,7 @@ class Server:
         if fd == self.listener.fileno():
             self.accept()
             return
-        if fd == self.told:
+        if fd == self.told:  # the handler was called within something that takes its exception for its own
             raise Told
         connection = self.connections.get(fd)
         if connection is None:

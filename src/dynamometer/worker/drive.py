@@ -8,7 +8,7 @@ from itertools import islice
 from statistics import median
 
 from dynamometer.client.decode import Phase, decode
-from dynamometer.client.exchange import Request, Traffic
+from dynamometer.client.exchange import Exchange, Request, Traffic
 from dynamometer.client.loop import Limits, Stop
 from dynamometer.client.measure import measure, never, nothing
 from dynamometer.client.request import prepare
@@ -203,17 +203,23 @@ class _Course:
         places = (exchange.place for exchange in traffic.exchanges)
         prompts = standing_at(places, enumerate(islice(self.prompts(phase), first, None)))
         samples = (
-            decode(
-                exchange,
-                streaming=self.workload.streaming,
-                api=self._endpoint.api,
-                phase=phase,
-                prompt_chars=len(prompt.text),
-                max_tokens=prompt.max_tokens,
-            )
+            self._sample(phase, exchange, prompt)
             for exchange, (_, prompt) in zip(traffic.exchanges, prompts, strict=True)
         )
         return (*samples, *(self._unsent(phase, first, *one, traffic.window) for one in traffic.unsent)), traffic
+
+    def _sample(self, phase: Phase, exchange: Exchange, prompt: Prompt) -> Sample:
+        """What an exchange says. Its bytes are of no more use then, and a window has many."""
+        sample = decode(
+            exchange,
+            streaming=self.workload.streaming,
+            api=self._endpoint.api,
+            phase=phase,
+            prompt_chars=len(prompt.text),
+            max_tokens=prompt.max_tokens,
+        )
+        exchange.pieces.data.clear()
+        return sample
 
     def _unsent(self, phase: Phase, first: int, place: int, due_ns: int, window: Window) -> Sample:
         """The sample of a request that was never made."""
