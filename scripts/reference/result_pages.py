@@ -135,8 +135,8 @@ def record_page() -> str:
     intro = (
         "A campaign is a folder under `io.results_dir` (`results/`). It is complete in itself and may be moved. "
         "Times in samples are nanoseconds of the worker's monotonic clock; only `started_at` and the journal's `at` "
-        "are wall-clock times. *None* in these tables is `null` in a file; in samples and in lines of `--save`, what has "
-        "its default is left out, apart from `phase`."
+        "are wall-clock times. *None* in these tables is `null` in a file; in samples and in lines of `--save`, what "
+        "has its default is left out, apart from `phase`."
     )
     return page(
         "Campaign folder and record",

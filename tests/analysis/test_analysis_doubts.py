@@ -124,6 +124,13 @@ def test_hints_are_in_the_words_of_the_command_that_shows_them() -> None:
     assert all(getattr(CAMPAIGN, name) and getattr(BENCH, name) for name in Advice.__slots__)
 
 
+def test_requests_that_were_never_sent_are_no_matter_of_the_engines_log() -> None:
+    unsent = [sample(10, 20)] * 20 + [sample(error="unsent")] * 5
+    assert the("errors", row([unsent])).hint == CAMPAIGN.lighten_load
+    assert the("errors", replace(row([unsent]), advice=BENCH)).hint == BENCH.lighten_load
+    assert the("errors", row([[*unsent, sample(10, error="truncated")]])).hint == CAMPAIGN.find_errors
+
+
 def test_two_cycles_are_too_few() -> None:
     doubt = the("too_few_cycles", row([good(), good()]))
     assert doubt.message.startswith("2 cycles")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from tests.analysis.analysis_samples import experiment, record, sample
+from tests.analysis.analysis_samples import calibration, experiment, record, sample
 
 from dynamometer.analysis.advice import CAMPAIGN
 from dynamometer.analysis.measure import RunMetrics, measure
@@ -59,6 +59,17 @@ def test_rows_follow_the_plan_and_say_what_is_missing() -> None:
     assert [e.missing for e in second.estimates] == ["no finished run"] * len(second.estimates)
     assert summary.state == "running"
     assert "partial results: 3 of 6" in summary.doubts[0].message
+
+
+@pytest.mark.parametrize(("streams", "told"), [(1, "at 1 stream, 50 events/s"), (16, "at 16 streams, 50 events/s")])
+def test_provenance_counts_the_streams_of_the_calibration(streams: int, told: str) -> None:
+    records, metrics = results(10)
+    cited = calibration(streams=streams, events_s=50.0)
+    records = {key: one.model_copy(update={"calibration": cited}) for key, one in records.items()}
+    (line,) = analyse(
+        plan(), journal(*map(done, records)), records, metrics, version="1"
+    ).summary.provenance.calibrations
+    assert told in line
 
 
 def test_rows_with_one_name_get_their_ids() -> None:

@@ -252,6 +252,9 @@ def test_the_key_comes_from_the_environment_and_reaches_the_server_only(
         (["-d", "10"], "--duration: a duration needs a number and a unit"),
         (["-d", "0s"], "--duration: must be more than 0"),
         (["--timeout", "0s"], "--timeout: must be more than 0"),
+        (["-d", "40m"], "--duration 40m does not fit in --timeout 30m\nhint: raise --timeout"),
+        (["-d", "5s", "--timeout", "5s"], "--duration 5s does not fit in --timeout 5s"),
+        (["-r", "10,2", "-n", "21", "--timeout", "10s"], "--requests 21 at --rate 2 do not fit in --timeout 10s"),
         (["--arrivals", "poisson"], "--arrivals belongs to --rate"),
         (["--slo", "ttft=5"], "--slo: ttft: unknown key (did you mean 'ttft_ms'?)"),
         (["--slo", "fast"], "--slo fast: write it as ttft_ms=500,itl_ms=50"),
@@ -406,6 +409,28 @@ def test_a_window_cut_short_tells_what_ended_and_what_did_not(capsys: pytest.Cap
     said = capsys.readouterr().err
     assert "cut short when the 2s of --timeout were up: 3 of 5 requests sent were answered, 2 in flight" in said
     assert re.search(r"the oldest for [01]\.\d+ s; raise", said)
+
+
+def test_a_duration_that_the_timeout_cuts_short_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(FAST) as endpoint:
+        arguments = ["bench", f"127.0.0.1:{endpoint.port}", "-d", "1.9s", "--warmup", "9", *SMALL[2:5], "-q"]
+        assert main([*arguments, "--output-tokens", "20", "--timeout", "2s"]) == 4
+    said = capsys.readouterr().err
+    assert re.search(r"--duration 1\.9s was not over, as the window began after 0\.\d s; raise --timeout\n", said)
+
+
+def test_errors_point_to_the_file_that_was_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save = tmp_path / "raw.jsonl"
+    with serving(FakeOptions(fault="status")) as endpoint:
+        arguments = ["bench", f"127.0.0.1:{endpoint.port}", *SMALL]
+        assert main([*arguments, "--save", str(save), "--json"]) == 4
+        captured = capsys.readouterr()
+        hint = f"{save} has the error_detail of each request; the server's log may say more"
+        (row,) = Summary.model_validate_json(captured.out).experiments
+        assert [doubt.hint for doubt in row.doubts] == [hint]
+        assert json.loads(captured.err.splitlines()[-1])["error"]["hint"] == hint
+        assert main([*arguments, "--save", "-"]) == 4
+    assert "hint: standard output has the error_detail of each request" in capsys.readouterr().err
 
 
 def test_a_run_whose_client_dies_is_lost_alone(

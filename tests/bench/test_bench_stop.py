@@ -102,7 +102,9 @@ def test_runs_after_it_are_not_begun(lab: Lab, url: str, seen: list[Any]) -> Non
 def test_the_second_one_ends_it_at_once(lab: Lab) -> None:
     asked: list[str] = []
     with hanging(asked) as address:
-        process = lab.start("bench", address, *LONG, "--warmup", "0", "--processes", "2", "--timeout", "60s")
+        process = lab.start(
+            "bench", address, *LONG, "-d", "50s", "--warmup", "0", "--processes", "2", "--timeout", "60s"
+        )
         until(lambda: process.poll() is not None or len(asked) == 2)
         assert process.stderr is not None
         process.send_signal(signal.SIGINT)

@@ -116,6 +116,40 @@ def test_the_command_prints_keeps_and_doctor_says_so(say: Callable[..., Result],
     assert "quick: 2, 3" in say("doctor").stdout
 
 
+@pytest.mark.parametrize("rate", ["nan", "inf"])
+def test_a_rate_that_is_no_finite_number_is_refused(rate: str, say: Callable[..., Result]) -> None:
+    told = say("calibrate", "--rate", rate)
+    assert told.exit_code == 2
+    assert "Invalid value for '--rate': " in told.stderr
+
+
+def test_doctor_tells_each_kind_of_load_on_a_line_of_its_own(say: Callable[..., Result]) -> None:
+    (one,) = calibrate(Course(streams=(1,), rate=500, tokens=4))
+    good = one.model_copy(update={**KEPT_UP, "rate": 50.0, "clock": "kernel"})
+    all_streams = (1, 16, 64, 256, 1024)
+    changes: list[dict[str, Any]] = [{}, {"rate": 100.0}, {"clock": "user"}, {"clock": "user", "processes": 2}]
+    levels = [good.model_copy(update={**load, "streams": streams}) for load in changes for streams in all_streams]
+    few = {"ttft_error_ms": Spread(n=2, p50=0.01, p99=None, max=0.2), "quick": True}
+    levels[6:8] = [levels[6].model_copy(update=few), levels[7].model_copy(update={"itl_error_ms": BEHIND})]
+    kept = new_calibration(host_facts()).updated(levels)
+    write_calibration(default_state(), kept)
+    lines = say("doctor").stdout.splitlines()
+    begin = next(number for number, line in enumerate(lines) if "calibration" in line)
+    assert lines[begin : begin + 7] == [
+        f"ok  calibration: {kept.id} of {one.at}, errors: p99 or max",
+        "    50/s, kernel stamps: 1–1024 streams, TTFT ≤ 0.050, ITL ≤ 0.050 ms",
+        "    50/s, user stamps: 1–1024 streams, TTFT ≤ 0.050, ITL ≤ 0.050 ms",
+        "    50/s, user stamps, 2 processes: 1–1024 streams, TTFT ≤ 0.050, ITL ≤ 0.050 ms",
+        "    100/s, kernel stamps: 1–1024 streams, TTFT ≤ 0.200, ITL ≤ 0.050 ms, quick:",
+        "      16, client did not keep up: 64",
+        "    (dyno calibrate measures quick levels from more events)",
+    ]
+    assert max(map(len, lines[begin : begin + 7])) <= 80
+    found = {finding["topic"]: finding for finding in json.loads(say("doctor", "--json").stdout)["findings"]}
+    assert len(found["calibration"]["lines"]) == len(changes)
+    assert found["python"]["lines"] == []
+
+
 WELL = Spread(n=500, p50=0.01, p99=0.05, max=0.2)
 BEHIND = Spread(n=500, p50=0.01, p99=5.0, max=99.0)
 KEPT_UP = {"ttft_error_ms": WELL, "itl_error_ms": WELL, "merged_share": 0.0, "bad": 0}

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from dynamometer.cli.app import main
 from dynamometer.client.decode import decode
 from dynamometer.client.loop import Limits
 from dynamometer.client.measure import measure
@@ -176,6 +177,41 @@ def test_true_times_that_cannot_be_written_are_told_before_anything_is_served(tm
     assert (done.returncode, done.stdout) == (8, "")
     assert "No such file or directory" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--ttft-ms", "--itl-ms", "--jitter-ms", "--load-ms"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_time_that_is_no_finite_number_is_refused(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["mock", option, value]) == 2
+    said = capsys.readouterr().err
+    assert f"Invalid value for '{option}': " in said
+    assert "bug" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["--fault-status", "404"], "--fault-status belongs to --fault status", "use --fault status"),
+        (["--fault", "drop", "--fault-status", "404"], "--fault-status belongs to --fault status", "leave --fault-st"),
+        (["--fault-status", "503"], "--fault-status belongs to --fault status", "use --fault status"),
+        (["--fault-after", "404"], "--fault-after belongs to --fault", "--fault drop"),
+        (
+            ["--fault", "never_healthy", "--fault-after", "4"],
+            "--fault-after does not go with",
+            "leave --fault-after out",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_option_of_a_fault_that_would_be_ignored_is_refused(
+    words: list[str], message: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["mock", *words, "--json"]) == 2
+    error = json.loads(capsys.readouterr().err)["error"]
+    assert message in error["message"]
+    assert hint in error["hint"]
 
 
 def test_a_port_in_use_is_a_precondition() -> None:

@@ -276,6 +276,28 @@ def test_a_server_that_breaks_its_promise_to_keep_connections_is_believed_once()
     assert traffic.hangs_up
 
 
+def test_a_server_that_hangs_up_after_its_last_answer_is_known_to_whoever_sends_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dynamometer.client.loop.HANG_UP_MS", 60_000)  # it ends when the server hangs up
+    measured = threading.Event()
+
+    def hang_up(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.sendall(WHOLE)
+
+    def keep(connection: socket.socket, number: int) -> None:
+        hang_up(connection, number)
+        measured.wait(60)
+
+    with server(hang_up) as endpoint:
+        assert send(endpoint, AfterRequests(1), streaming=False)[0].hangs_up
+    monkeypatch.undo()
+    with server(keep) as endpoint:
+        assert not send(endpoint, AfterRequests(1), streaming=False)[0].hangs_up
+        measured.set()
+
+
 def test_a_server_known_to_break_its_promise_is_not_believed_again() -> None:
     def behave(connection: socket.socket, number: int) -> None:
         read_request(connection)

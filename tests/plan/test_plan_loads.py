@@ -132,11 +132,35 @@ def test_groups_name_a_shape_each() -> None:
 
 
 def test_more_requests_than_a_window_has_are_left_out_with_their_number() -> None:
-    found = made({"rate": [1, 100_000]}, duration="1h")
+    found = made({"rate": [1, 100_000]}, duration="20m")
     assert loads(found) == ["r1"]
-    told = "r100000 for 3600 s is 360,000,000 requests; a window has at most 1,000,000"
+    told = "r100000 for 1200 s is 120,000,000 requests; a window has at most 1,000,000"
     assert told in [item.reason for item in found.excluded]
     assert made({"ramp": {**RAMP, "end": 1000}}, duration="1d").experiments == ()
+
+
+def test_windows_that_outlast_the_timeout_are_left_out_with_what_helps() -> None:
+    def reasons(load: dict[str, Any], timeout: str, **workload: Any) -> list[str]:
+        found = plan(
+            models=[model("small")],
+            engines=[{"name": "alpha"}],
+            quants={"include_only": ["Q4_0"]},
+            workload={"suite": "one", "load": load, **workload},
+            execution={"timeout": timeout},
+        )
+        left_out = [item for item in found.excluded if "execution.timeout" in item.reason]
+        assert {item.hint for item in left_out} <= {"raise execution.timeout"}
+        assert bool(left_out) != bool(found.experiments)
+        return [item.reason for item in left_out]
+
+    assert reasons({"concurrency": 2}, "1m", duration="60s") == ["c2 for 60 s does not fit in execution.timeout (1m)"]
+    assert reasons({"ramp": RAMP}, "1m") == ["ramp1-32-rate for 60 s does not fit in execution.timeout (1m)"]
+    assert reasons({"concurrency": 2}, "61s", duration="60s") == []
+    told = "601 requests of r10 do not fit in execution.timeout (1m)"
+    assert reasons({"rate": 10}, "1m", requests=601) == [told]
+    assert reasons({"rate": 10}, "1m", requests=600) == []
+    assert reasons({"concurrency": 1}, "1s", requests=600) == []
+    assert reasons({"trace": "t"}, "1m", duration="60s") == []
 
 
 @given(st.floats(0.5, 100), st.floats(1, 100), st.floats(1, 100), st.floats(0.1, 300))

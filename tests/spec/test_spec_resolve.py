@@ -146,3 +146,41 @@ def test_mistakes_between_files(campaign: str, experiment: str | None, message: 
     with pytest.raises(CampaignError) as caught:
         resolve(read(campaign), experiment_files=files)
     assert message in str(caught.value)
+
+
+GRID = "name: x\nmodels: [{name: gpt2, path: m}]\ngrid: {engines: [vllm], models: [gpt2]}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "message"),
+    [
+        (
+            GRID + "workload: {duration: 40m}\n",
+            {},
+            "c.yaml:4:22: workload.duration: 40m does not fit in execution.timeout (30m); raise execution.timeout",
+        ),
+        (GRID + "workload: {duration: 40m}\n", {"execution": {"timeout": "41m"}}, None),
+        (GRID + "workload: {duration: 5m}\n", {"execution": {"timeout": "5m"}}, "c.yaml:4:22: workload.duration: 5m"),
+        (GRID, {"workload": {"duration": "31m"}}, "command line: workload.duration: 31m does not fit"),
+        (GRID + "workload: {duration: 40m, load: {trace: t.csv}}\n", {}, None),
+        (
+            "name: x\nmodels: [{name: m, path: m}]\nexperiments: [{engine: llama_cpp, model: m, duration: 1h}]\n",
+            {},
+            "c.yaml:3:55: experiments.0.duration: 1h does not fit",
+        ),
+        (
+            "name: x\nexperiments: [{engine: llama_cpp, model: m.gguf, requests: 4}]\nworkload: {duration: 1h}\n",
+            {},
+            None,
+        ),
+    ],
+)
+def test_a_duration_must_fit_in_the_timeout_whoever_sets_either(
+    text: str, flags: dict[str, object], message: str | None
+) -> None:
+    if message is None:
+        resolve(read(text), flags=flags)
+        return
+    with pytest.raises(CampaignError) as caught:
+        resolve(read(text), flags=flags)
+    assert message in str(caught.value)

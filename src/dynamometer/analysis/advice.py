@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dynamometer.analysis.stats import FEWEST
 
@@ -26,6 +26,8 @@ class Advice:
     """Figures drift."""
     find_errors: str
     """Where it stands why requests went wrong."""
+    lighten_load: str
+    """Requests were never sent, and nothing else went wrong."""
     read_counts: str
     """Where both counts of tokens stand."""
     fresh_prompts: str
@@ -45,6 +47,7 @@ CAMPAIGN = Advice(
     warm_up_longer="raise workload.warmup.max_requests",
     cool_down="longer pauses (execution.thermal) if the machine heats up; cycles are not alike",
     find_errors="the engine's log beside the record may say why",
+    lighten_load="the load is more than the engine takes: lower the rate, or raise workload.load.max_in_flight",
     read_counts="figures take the usage; both are in samples.jsonl (usage, event_tokens, arrivals_ns)",
     fresh_prompts="switch the engine's prompt cache off, or use prompts without a shared beginning",
     measure_again="stop other programs, and run the campaign again",
@@ -63,6 +66,7 @@ BENCH = Advice(
     warm_up_longer="raise --warmup",
     cool_down="the server's machine may heat up, or others use it; cycles are not alike",
     find_errors="--save FILE keeps every request with its error_detail; the server's log may say more",
+    lighten_load="the load is more than the server takes: lower --rate",
     read_counts="figures take the usage; --save FILE keeps both: usage and arrivals_ns",
     fresh_prompts="restart the server, switch its prompt cache off, or send other prompts (--seed)",
     measure_again="stop other programs, and run it again",
@@ -70,3 +74,15 @@ BENCH = Advice(
     relieve_client="lower the concurrency, or share the load where cores are free (--processes 2)",
 )
 """Of ``dyno bench``, whose server is not ours."""
+
+
+def of_bench(saved: str | None) -> Advice:
+    """Hints of ``dyno bench`` that has written its requests to that file (- is standard output), or to none."""
+    if saved is None:
+        return BENCH
+    where = "standard output" if saved == "-" else saved
+    return replace(
+        BENCH,
+        find_errors=f"{where} has the error_detail of each request; the server's log may say more",
+        read_counts=f"figures take the usage; {where} has both: usage and arrivals_ns",
+    )

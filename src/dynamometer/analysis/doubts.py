@@ -270,7 +270,7 @@ def _harder(ref: CalibrationRef, reason: Beyond, processes: int) -> tuple[str, s
     """What a run of so many client processes was harder in than the level it cites, and what would help."""
     match reason:
         case "streams":
-            return f"more than its {ref.streams} requests in flight", MORE_STREAMS
+            return f"more than its {ref.streams} request{'s' * (ref.streams > 1)} in flight", MORE_STREAMS
         case "events":
             return f"more than its {ref.events_s:.0f} events/s", MORE_EVENTS
         case "stamps" if ref.clock == "kernel":
@@ -281,7 +281,10 @@ def _harder(ref: CalibrationRef, reason: Beyond, processes: int) -> tuple[str, s
             told = f"{processes} client process{'es' * (processes > 1)}, not its {ref.processes}"
             return told, f"dyno calibrate --processes {processes}"
         case "behind":
-            return f"the client did not keep up with its {ref.streams} streams", "dyno calibrate on a quiet machine"
+            return (
+                f"the client did not keep up with its {ref.streams} stream{'s' * (ref.streams > 1)}",
+                "dyno calibrate on a quiet machine",
+            )
 
 
 def clock_steps(row: Row) -> list[Doubt]:
@@ -304,7 +307,8 @@ def errors(row: Row) -> list[Doubt]:
     message += "; figures are of the others" if row.runs else ""
     if unknown := row.cycles_planned - len(observed):
         message += f"; {_cycles(unknown)} without a record not counted"
-    return [Doubt(code="errors", message=message, hint=row.advice.find_errors)]
+    hint = row.advice.lighten_load if set(kinds) == {"unsent"} else row.advice.find_errors
+    return [Doubt(code="errors", message=message, hint=hint)]
 
 
 def ended_early(row: Row) -> list[Doubt]:
@@ -325,7 +329,10 @@ def sent_twice(row: Row) -> list[Doubt]:
         f"{resent} of {sent} requests were sent twice: the server had closed the connection that it promised to keep; "
         "their latencies count from the second time"
     )
-    hint = "a longer keep-alive time of the server, or of the proxy before it, avoids that"
+    hint = (
+        "from then on each request had a new connection; if the server does not close after every answer, a longer "
+        "keep-alive time avoids that"
+    )
     return [Doubt(code="sent_twice", message=message, hint=hint)]
 
 

@@ -295,7 +295,7 @@ def _calibration(ref: CalibrationRef | None) -> str:
     itl = _error(ref.itl_error_p99_ms, ref.itl_error_max_ms, ref.itl_errors)
     return (
         f"{ref.id}{', quick' if ref.quick else ''}, {ref.at}: error of TTFT {ttft}, of ITL {itl} "
-        f"at {ref.streams} streams, {ref.events_s:.0f} events/s, {ref.clock} stamps"
+        f"at {ref.streams} stream{'s' * (ref.streams > 1)}, {ref.events_s:.0f} events/s, {ref.clock} stamps"
         + (f", {ref.processes} client processes" if ref.processes > 1 else "")
     )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -16,6 +16,7 @@ from dynamometer.cli.bench_options import (
     Count,
     Numbers,
     Share,
+    check_fits,
     check_save,
     key_of,
     loads_of,
@@ -45,6 +46,9 @@ from dynamometer.worker.bench import (
     make_room_for,
     server_of,
 )
+
+if TYPE_CHECKING:
+    from dynamometer.analysis.advice import Advice
 
 GROUPS = {
     "Server": ("model", "api", "api_key_env"),
@@ -167,6 +171,7 @@ def command(
         "seed": seed,
     }
     workloads = [workload_of({**base, "load": one}) for one in loads_of(concurrency, rate, arrivals, sweep=sweep)]
+    check_fits(workloads, timeout_s)
     prompts = text_of(dataset) if dataset not in ("builtin", "synthetic") else None
     model = find_model(server, api, key) if model is None else name_of("--model", model)
     endpoint = endpoint_of(server, api, model, key, ignore_eos=ignore_eos)
@@ -199,7 +204,7 @@ def command(
             finally:
                 if (found or stop.signal is None) and not patience.gave_up:
                     report = load("dynamometer.cli.bench_report:report")
-                    report(plan, found, as_json=as_json, colour=colour, error=save == "-")
+                    report(plan, found, _advice(save, written), as_json=as_json, colour=colour, error=save == "-")
                     written.append("the document of --json" if as_json else "the table")
     if stop.signal is not None:
         drop_stuck(output=patience.gave_up)
@@ -215,8 +220,8 @@ def command(
     if max_error_share is not None and (broken := _too_many_errors(plan, found, max_error_share)):
         raise GateBroken("\n".join(map(one_line, broken)))
     if failed := [one.problem for one in found.values() if one.problem]:
-        hint = load("dynamometer.analysis.advice:BENCH").find_errors
-        raise RunsFailed(f"{len(failed)} of {len(found)} runs gave nothing: {one_line(failed[0])}", hint)
+        message = f"{len(failed)} of {len(found)} runs gave nothing: {one_line(failed[0])}"
+        raise RunsFailed(message, _advice(save, written).find_errors)
 
 
 def _save(found: Mapping[str, Benched], save: str | None, written: list[str], *, force: bool) -> None:
@@ -231,9 +236,19 @@ def _save(found: Mapping[str, Benched], save: str | None, written: list[str], *,
         echo_whole(text)
     else:
         write_file(text, save, force=force)
-    written.append(f"--save {save}")
+    written.append(_saved(save))
     if save != "-":
         say_written(save)
+
+
+def _saved(save: str | None) -> str:
+    return f"--save {save}"
+
+
+def _advice(save: str | None, written: Sequence[str]) -> Advice:
+    """Hints that name the file of requests if it is among what was ``written``."""
+    advice: Advice = load("dynamometer.analysis.advice:of_bench")(save if _saved(save) in written else None)
+    return advice
 
 
 def _line(name: str, cycle: int, cycles: int, one: Benched) -> str:

@@ -16,7 +16,7 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 from dynamometer.cli.lazy import load
 from dynamometer.cli.options import check_output
 from dynamometer.domain.experiment import Name, Workload
-from dynamometer.domain.units import parse_duration
+from dynamometer.domain.units import format_duration, parse_duration
 from dynamometer.errors import NotFoundError, PreconditionError, UsageError
 from dynamometer.wiring.source import read_source
 
@@ -96,6 +96,18 @@ def workload_of(settings: dict[str, Any]) -> Workload:
         return Workload.model_validate(settings)
     except ValidationError as error:
         raise load("dynamometer.cli.bench_words:refusal")(settings) from error
+
+
+def check_fits(workloads: Sequence[Workload], timeout_s: float) -> None:
+    """Refuse, before anything is sent, a window that would be cut short for sure."""
+    if workload := next((one for one in workloads if one.outlasts(timeout_s)), None):
+        seconds, rate = workload.duration_s, workload.load.rate
+        what = (
+            f"--duration {format_duration(seconds)} does"
+            if seconds is not None
+            else f"--requests {workload.requests} at --rate {rate:g} do"
+        )
+        raise UsageError(f"{what} not fit in --timeout {format_duration(timeout_s)}", hint="raise --timeout")
 
 
 def slo_of(text: str | None) -> dict[str, float | str] | None:

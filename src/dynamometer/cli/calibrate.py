@@ -15,7 +15,7 @@ import click
 from dynamometer import __version__
 from dynamometer.campaign.stop import listening
 from dynamometer.cli.calibration_view import client_heads, client_row, named, remarks, server_table, streams_of
-from dynamometer.cli.options import json_option, print_json
+from dynamometer.cli.options import FiniteRange, json_option, print_json
 from dynamometer.domain.calibration import NEEDED_FOR_P99, Calibration, CalibrationLevel
 from dynamometer.domain.record import HostFacts
 from dynamometer.domain.units import human_duration
@@ -59,7 +59,7 @@ def _streams(_context: click.Context, _option: click.Parameter, text: str) -> tu
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(0.1, 10_000),
+    type=FiniteRange(0.1, 10_000),
     default=50,
     show_default=True,
     help="Events per second and stream.",

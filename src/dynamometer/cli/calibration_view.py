@@ -1,4 +1,4 @@
-"""A calibration in words: tables of levels, remarks, one line."""
+"""A calibration in words: tables of levels, remarks, one line for each kind of load."""
 
 from __future__ import annotations
 
@@ -85,19 +85,24 @@ def _remarks(level: CalibrationLevel) -> Iterator[str]:
 
 
 def in_words(calibration: Calibration) -> str:
-    """A calibration in one line."""
+    """Which calibration it is, and which errors the lines about its loads tell."""
     useful = [level for level in calibration.levels if level.useful]
     if not useful:
         return f"{calibration.id}: no level without errors"
-    of_load = {key: list(levels) for key, levels in groupby(sorted(useful, key=_load), _load)}
-    return f"{calibration.id} of {max(level.at for level in useful)}: " + "; ".join(
-        f"{rate:g} events/s per stream, {clock} stamps{_sharing(processes)}: {_levels_in_words(levels)}"
-        for (clock, rate, processes), levels in of_load.items()
-    )
+    which = "p99 or max" if any(map(_too_few, useful)) else "p99"
+    return f"{calibration.id} of {max(level.at for level in useful)}, errors: {which}"
 
 
-def _load(level: CalibrationLevel) -> tuple[str, float, int]:
-    return level.clock, level.rate, level.processes
+def loads_in_words(calibration: Calibration) -> Iterator[str]:
+    """A line for the levels of each rate, kind of stamps and number of client processes: their largest errors."""
+    useful = sorted((level for level in calibration.levels if level.useful), key=_load)
+    for (rate, clock, processes), levels in groupby(useful, _load):
+        sharing = f", {processes} processes" if processes > 1 else ""
+        yield f"{rate:g}/s, {clock} stamps{sharing}: {_levels_in_words(list(levels))}"
+
+
+def _load(level: CalibrationLevel) -> tuple[float, str, int]:
+    return level.rate, level.clock, level.processes
 
 
 def _levels_in_words(levels: Sequence[CalibrationLevel]) -> str:
@@ -107,8 +112,7 @@ def _levels_in_words(levels: Sequence[CalibrationLevel]) -> str:
     if holding:
         ttft = max(level.ttft_error_ms.most or 0.0 for level in holding)
         itl = max(level.itl_error_ms.most or 0.0 for level in holding)
-        what = "p99 or max" if any(map(_too_few, holding)) else "p99"
-        parts.append(f"{named(holding)}: {what} error TTFT ≤ {ttft:.3f} ms, ITL ≤ {itl:.3f} ms")
+        parts.append(f"{_range(holding)}, TTFT ≤ {ttft:.3f}, ITL ≤ {itl:.3f} ms")
     if quick := [level for level in holding if level.quick]:
         parts.append("all quick" if len(quick) == len(levels) else f"quick: {_numbers(quick)}")
     if behind := [level for level in levels if not level.holds]:
@@ -116,8 +120,10 @@ def _levels_in_words(levels: Sequence[CalibrationLevel]) -> str:
     return ", ".join(parts)
 
 
-def _sharing(processes: int) -> str:
-    return f", {processes} client processes" if processes > 1 else ""
+def _range(levels: Sequence[CalibrationLevel]) -> str:
+    """``1 stream``, ``1–1024 streams``; levels are in order."""
+    least, most = levels[0].streams, levels[-1].streams
+    return streams_of(most) if least == most else f"{least}–{most} streams"
 
 
 def _too_few(level: CalibrationLevel) -> bool:

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sqlite3
+import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import click
 
 from dynamometer import __version__
-from dynamometer.cli.calibration_view import in_words
+from dynamometer.cli.calibration_view import in_words, loads_in_words
 from dynamometer.cli.options import colour_option, json_option, print_json, use_colour
 from dynamometer.client.stamps import KernelStamps
 from dynamometer.domain.units import human_bytes
@@ -25,6 +26,9 @@ from dynamometer.store.calibrations import default_state, read_calibration
 from dynamometer.wiring.folders import home
 from dynamometer.worker.facts import host_facts
 
+WIDTH = 80
+"""Columns of any terminal, up to which lines about one finding go."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -34,6 +38,8 @@ class Finding:
     ok: bool | None
     text: str
     hint: str | None = None
+    lines: tuple[str, ...] = ()
+    """More about it, a line for each part."""
 
 
 @click.command("doctor")
@@ -112,10 +118,9 @@ def _calibration(fingerprint: str) -> Finding:
     if found is None:
         return Finding("calibration", None, "none of this machine and version", "dyno calibrate; records then cite it")
     useful = [level for level in found.levels if level.useful and level.holds]
-    hint = "dyno calibrate measures them from more events" if any(level.quick for level in useful) else None
-    return Finding(
-        "calibration", bool(useful), in_words(found), hint if useful else "dyno calibrate on a quiet machine"
-    )
+    hint = "dyno calibrate measures quick levels from more events" if any(level.quick for level in useful) else None
+    hint = hint if useful else "dyno calibrate on a quiet machine"
+    return Finding("calibration", bool(useful), in_words(found), hint, tuple(loads_in_words(found)))
 
 
 def _folder(label: str, folder: Path) -> Finding:
@@ -131,4 +136,10 @@ def _folder(label: str, folder: Path) -> Finding:
 def _print(finding: Finding, *, colour: bool) -> None:
     mark, shade = {True: ("ok", "green"), False: ("no", "yellow"), None: ("--", None)}[finding.ok]
     text = f"{click.style(mark, fg=shade) if colour else mark}  {finding.topic}: {finding.text}"
-    click.echo(text + (f" ({finding.hint})" if finding.hint else ""), color=colour)
+    hint = f"({finding.hint})" if finding.hint else ""
+    if not finding.lines:
+        click.echo(f"{text} {hint}".rstrip(), color=colour)
+        return
+    click.echo(text, color=colour)
+    for line in filter(None, (*finding.lines, hint)):
+        click.echo(textwrap.fill(line, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 6))

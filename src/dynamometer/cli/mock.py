@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import get_args
 
 import click
+from click.core import ParameterSource
 
-from dynamometer.cli.options import json_option
+from dynamometer.cli.options import FiniteRange, json_option
 from dynamometer.engines.fake import FakeOptions, Fault
 from dynamometer.engines.fake import command as server_command
-from dynamometer.errors import PreconditionError
+from dynamometer.errors import PreconditionError, UsageError
 from dynamometer.store.files import storage_problem
 
 HOST = "127.0.0.1"
 FAULTS = tuple(fault for fault in get_args(Fault) if fault != "start_failure")
-MS = click.FloatRange(0, 3_600_000)
+MS = FiniteRange(0, 3_600_000)
 
 
 @click.command("mock")
@@ -50,7 +51,9 @@ MS = click.FloatRange(0, 3_600_000)
     help="Write what was truly sent when, one JSON line per streamed answer, at the end.",
 )
 @json_option
+@click.pass_context
 def command(
+    context: click.Context,
     port: int,
     ttft_ms: float,
     itl_ms: float,
@@ -70,6 +73,7 @@ def command(
     For tests of your own clients and scripts: /v1/chat/completions, /v1/completions, /v1/models and /health on
     loopback. Nothing is computed. This is the reference server that 'dyno calibrate' measures our client against.
     """
+    _check_fault(context, fault)
     options = FakeOptions(
         ttft_ms=ttft_ms,
         itl_ms=itl_ms,
@@ -95,6 +99,22 @@ def command(
     sys.stdout.flush()
     argv = server_command(options, "fd", listener.detach())
     os.execv(argv[0], argv)
+
+
+def _check_fault(context: click.Context, fault: Fault | None) -> None:
+    """Refuse options of a fault that would be ignored."""
+
+    def given(name: str) -> bool:
+        return context.get_parameter_source(name) is not ParameterSource.DEFAULT
+
+    if given("fault_status") and fault != "status":
+        raise UsageError(
+            "--fault-status belongs to --fault status", hint="use --fault status, or leave --fault-status out"
+        )
+    if given("fault_after") and fault is None:
+        raise UsageError("--fault-after belongs to --fault", hint="say what goes wrong, such as --fault drop")
+    if given("fault_after") and fault == "never_healthy":
+        raise UsageError("--fault-after does not go with --fault never_healthy", hint="leave --fault-after out")
 
 
 def _make_file(path: Path) -> None:

@@ -35,6 +35,8 @@ a server that cannot answer is not asked in a tight loop."""
 PAUSE_READS = 64
 """Reads of an open loop between two looks at what is due: a crowd of answers must not delay what is to be sent."""
 NEVER_NS = 2**62
+HANG_UP_MS = 10
+"""How long a server may take, after the last answer of all, to close a connection that it promised to keep."""
 NICE = -10
 CLOSED = "connection closed by the server"
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
@@ -551,17 +553,19 @@ class Loop:
             self.cpu_ns = time.thread_time_ns() - self._cpu_ns
             on_close()
 
-    def _was_hung_up(self, slot: _Slot) -> bool:
-        """Whether the server has closed a connection after an answer that promised to keep it."""
-        if slot.sock is None or not slot.connected or not slot.framing.complete:
-            return False
-        try:
-            return not slot.sock.recv(1, socket.MSG_PEEK)
-        except OSError:  # nothing has come: it is kept; or it was reset, which tells nothing
-            return False
+    def _is_hung_up(self) -> bool:
+        """Whether the server closes a connection after an answer that promised to keep it.
+
+        Some do it within microseconds of each answer. Whoever sends next is spared second sends when that is known.
+        """
+        kept = [slot.sock for slot in self._slots if slot.sock and slot.connected and slot.framing.complete]
+        soon = select.poll()
+        for sock in kept:
+            soon.register(sock, select.POLLIN)
+        return bool(kept and soon.poll(HANG_UP_MS)) and any(map(_is_closed, kept))
 
     def _release(self) -> None:
-        self.hangs_up = self.hangs_up or any(self._was_hung_up(slot) for slot in self._slots)
+        self.hangs_up = self.hangs_up or self._is_hung_up()
         for slot in self._slots:
             self._disconnect(slot)
         self._timer.close()
@@ -582,6 +586,13 @@ def _apart(sock: socket.socket, sizes: Iterable[int], left: int, last: list[Any]
             reads.append((sock.recv(left), last))
             break
     return reads
+
+
+def _is_closed(sock: socket.socket) -> bool:
+    try:
+        return not sock.recv(1, socket.MSG_PEEK)
+    except OSError:  # nothing has come: it is kept; or it was reset, which tells nothing
+        return False
 
 
 def _received(sock: socket.socket) -> bytes:

@@ -290,6 +290,19 @@ class Workload(Value):
         """
         return self.max_input_tokens if self.makes_prompts and self.load.trace is None else None
 
+    def outlasts(self, seconds: float) -> bool:
+        """Whether the window cannot end within that time, however fast answers come.
+
+        Its duration, or the last send of an open loop, which chance may move with Poisson arrivals, comes no sooner.
+        False where a trace may end before.
+        """
+        if self.load.trace is not None:
+            return False
+        if self.duration_s is not None:
+            return self.duration_s >= seconds
+        sent = self.load.requests_within(seconds)
+        return sent is not None and self.requests is not None and self.requests - 1 >= sent
+
     @cached_property
     def identity(self) -> dict[str, Any]:
         """The part that can change the samples. Computed once, since thousands of experiments share a workload."""

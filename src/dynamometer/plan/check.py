@@ -13,6 +13,7 @@ from dynamometer.domain.campaign import Campaign, Quants
 from dynamometer.domain.engine import EngineTraits, Format
 from dynamometer.domain.experiment import MOST_REQUESTS, Experiment, Weights, load_label
 from dynamometer.domain.plan import Excluded, Facts, Warned
+from dynamometer.domain.units import format_duration
 from dynamometer.domain.variant import Variant
 from dynamometer.plan.expand import Cell, options_key
 
@@ -83,6 +84,9 @@ class Checker:
             options = self._checked_options(cell.engine, cell.options)
             if reason := options.problem or precision_problem(cell) or kind_problem(cell) or load_problem(cell):
                 self.excluded.add(f"{cell.engine.name}/{cell.model}", reason)
+                continue
+            if reason := time_problem(cell, self.campaign.execution.timeout):
+                self.excluded.add(f"{cell.engine.name}/{cell.model}", reason, "raise execution.timeout")
                 continue
             for weights in self._checked_weights(cell):
                 self._keep(cell, weights, options)
@@ -188,6 +192,16 @@ def load_problem(cell: Cell) -> str | None:
     if count is None or count <= MOST_REQUESTS:
         return None
     return f"{load_label(load)} for {seconds:g} s is {count:,.0f} requests; a window has at most {MOST_REQUESTS:,}"
+
+
+def time_problem(cell: Cell, timeout_s: float) -> str | None:
+    """Why a window would be cut short for sure: the time of its run, engine start included, ends before it."""
+    workload = cell.workload
+    if not workload.outlasts(timeout_s):
+        return None
+    seconds, label = workload.duration_s, load_label(workload.load)
+    what = f"{label} for {seconds:g} s does" if seconds is not None else f"{workload.requests:,} requests of {label} do"
+    return f"{what} not fit in execution.timeout ({format_duration(timeout_s)})"
 
 
 def filtered(variant: Variant, quants: Quants, max_size_gb: float | None) -> str | None:

@@ -9,9 +9,10 @@ from typing import Any, TypeGuard
 
 from pydantic import BaseModel
 
-from dynamometer.domain.campaign import Campaign, DecoderAxes, ExperimentEntry, Grid, WorkloadAxes
+from dynamometer.domain.campaign import Campaign, DecoderAxes, ExperimentEntry, Grid, LoadAxes, WorkloadAxes
 from dynamometer.domain.engine import Catalogue, EngineTraits
 from dynamometer.domain.plan import Suite
+from dynamometer.domain.units import format_duration
 from dynamometer.spec.dialects import CELL, GRID, TOP
 from dynamometer.spec.wording import Finding, nearest, shape, shown
 from dynamometer.spec.yamltext import Path
@@ -50,6 +51,28 @@ def findings(data: Mapping[str, Any], vocabulary: Vocabulary) -> list[Finding]:
     shapes = (found for found in shape(Campaign, data, SPELLINGS) if not _is_section(found.path))
     declared = tuple(entry.get("name") for _, entry in _mappings(data.get("models"), ()))
     return [*shapes, *_Meaning(data, vocabulary, tuple(filter(_is_text, declared))).findings()]
+
+
+def time_findings(campaign: Campaign) -> Iterator[Finding]:
+    """Durations that execution.timeout leaves no room for: it bounds a run, engine start included.
+
+    They are those of the campaign whole, since any layer may set either. Those beside a trace, which may end before,
+    are not looked at, nor is one of ``workload`` that no experiment takes.
+    """
+    timeout = campaign.execution.timeout
+    own = [(("experiments", place), entry) for place, entry in enumerate(campaign.experiments)]
+    takes = [entry for _, entry in own if entry.requests is None and entry.duration is None and not _traced(entry.load)]
+    parts: list[tuple[Path, WorkloadAxes | ExperimentEntry]] = [*own]
+    if campaign.grid is not None or campaign.engines or takes:
+        parts.append((("workload",), campaign.workload))
+    for base, part in parts:
+        if part.duration is not None and part.duration >= timeout and not _traced(part.load):
+            told = f"{format_duration(part.duration)} does not fit in execution.timeout ({format_duration(timeout)})"
+            yield Finding((*base, "duration"), f"{told}; raise execution.timeout")
+
+
+def _traced(load: LoadAxes | None) -> bool:
+    return load is not None and load.trace is not None
 
 
 def options_findings(traits: EngineTraits, options: object, base: Path, *, axes: bool) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from dynamometer.domain.campaign import Campaign
 from dynamometer.domain.experiment import SHAPES
 from dynamometer.errors import Problem
-from dynamometer.spec.check import findings
+from dynamometer.spec.check import findings, time_findings
 from dynamometer.spec.dialects import Canonical, translate_layer
 from dynamometer.spec.parse import CampaignFile, ExperimentFile, refuse
 from dynamometer.spec.places import Places
@@ -105,6 +105,7 @@ def resolve(
         problems += [_blame(found, layers, references) for found in findings(merged, file.vocabulary)]
     refuse(problems)
     campaign = Campaign.model_validate_json(json.dumps(merged), strict=True)
+    refuse(_blame(found, layers, references) for found in time_findings(campaign))
     origins = {key: origin for key, origin in _origins(layers) if _sets(merged, key)}
     return Resolved(campaign, {dotted(key): origin for key, origin in origins.items()}, tuple(references.notes))
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dynamometer import __version__
-from dynamometer.analysis.advice import BENCH
+from dynamometer.analysis.advice import BENCH, Advice
 from dynamometer.analysis.compare import Terms, compare
 from dynamometer.analysis.match import Defaults, Matched, across, select, within
 from dynamometer.analysis.measure import RunMetrics, measure, measure_lost
@@ -134,8 +134,8 @@ def _campaign_and_row(wanted: str, results: Path) -> tuple[Path, str | None]:
     return find_campaign(name, results), row
 
 
-def bench_results(plan: Plan, found: Mapping[str, Benched]) -> Results:
-    """What a bench found, as a campaign's results are summarised."""
+def bench_results(plan: Plan, found: Mapping[str, Benched], advice: Advice = BENCH) -> Results:
+    """What a bench found, as a campaign's results are summarised. ``advice``: how hints are worded."""
     status = CampaignStatus(name=plan.campaign.name, planned=len(plan.runs), created=_now(), version=__version__)
     records: dict[str, Record] = {}
     metrics: dict[str, RunMetrics] = {}
@@ -154,7 +154,7 @@ def bench_results(plan: Plan, found: Mapping[str, Benched]) -> Results:
     status.counts = dict(Counter(run.state for run in status.runs.values()))
     ended = len(found) == len(plan.runs) and "ended_early" not in status.counts
     status.state = "interrupted" if not ended else "failed" if status.counts.get("failed") else "completed"
-    return Results(analyse(plan, status, records, metrics, version=__version__, advice=BENCH), ())
+    return Results(analyse(plan, status, records, metrics, version=__version__, advice=advice), ())
 
 
 def _now() -> str:

@@ -24,7 +24,7 @@ from dynamometer.domain.experiment import NAME_PATTERN, Workload
 from dynamometer.domain.ident import text_hash
 from dynamometer.domain.record import EngineFacts, ModelFacts, Reading, Record, Sample
 from dynamometer.domain.step import Step
-from dynamometer.domain.units import NS_PER_S, format_duration
+from dynamometer.domain.units import NS_PER_S, format_duration, human_duration
 from dynamometer.domain.wire import Api, Endpoint
 from dynamometer.errors import PreconditionError, UsageError
 from dynamometer.worker.drive import Driven, drive
@@ -254,7 +254,7 @@ def bench(
     if not driven.connections and all(sample.status is None for sample in driven.samples):
         detail = _first_wrong(driven.samples) or driven.cut_short
         return Benched(None, driven.samples, f"cannot reach {server.url}: {detail}", reached=False)
-    if (problem := _problem(driven, step.timeout_s, deadline_ns)) is not None:
+    if (problem := _problem(driven, step, deadline_ns)) is not None:
         return Benched(None, driven.samples, problem)
     record = record_of(
         step,
@@ -273,14 +273,14 @@ def bench(
     return Benched(record, driven.samples, None)
 
 
-def _problem(driven: Driven, timeout_s: float, deadline_ns: int) -> str | None:
+def _problem(driven: Driven, step: Step, deadline_ns: int) -> str | None:
     """Why there is no record of what came from a server that was reached; None when there is one."""
     sent = [sample for sample in driven.samples if sample.phase == "window"]
     if driven.cut_short is not None:
         if driven.window.begin_ns >= deadline_ns:
-            return _used_up(driven, timeout_s)
+            return _used_up(driven, step.timeout_s)
         if time.monotonic_ns() >= deadline_ns:
-            return _ran_out(sent, driven.cut_short, timeout_s, deadline_ns)
+            return _ran_out(driven, sent, step, deadline_ns)
         return f"the window was cut short: {driven.cut_short}"
     if any(sample.error is None for sample in sent):
         return None
@@ -291,7 +291,8 @@ def _first_wrong(samples: Iterable[Sample]) -> str | None:
     return next((sample.error_detail or sample.error for sample in samples if sample.error), None)
 
 
-def _ran_out(sent: list[Sample], cut_short: str, timeout_s: float, deadline_ns: int) -> str:
+def _ran_out(driven: Driven, sent: list[Sample], step: Step, deadline_ns: int) -> str:
+    cut_short, seconds = driven.cut_short, step.experiment.workload.duration_s
     answered = sum(sample.error is None for sample in sent)
     endless = [sample for sample in sent if sample.error_detail == cut_short]
     wrong = [sample for sample in sent if sample.error and sample.error_detail != cut_short]
@@ -301,9 +302,16 @@ def _ran_out(sent: list[Sample], cut_short: str, timeout_s: float, deadline_ns: 
         f"{len(endless)} in flight without an end, the oldest for {oldest_s:.3g} s" if endless else "",
         f"{len(wrong)} went wrong ({_first_wrong(wrong)})" if wrong else "",
     )
+    remedy = "raise --timeout if answers may take longer"
+    left_s = (deadline_ns - driven.window.begin_ns) / NS_PER_S
+    if seconds is not None and left_s < seconds and answered and not wrong:
+        before = human_duration(step.timeout_s - left_s)
+        remedy = (
+            f"--duration {format_duration(seconds)} was not over, as the window began after {before}; raise --timeout"
+        )
     return (
-        f"the window was cut short when the {format_duration(timeout_s)} of --timeout were up: "
-        f"{', '.join(filter(None, parts))}; raise --timeout if answers may take longer"
+        f"the window was cut short when the {format_duration(step.timeout_s)} of --timeout were up: "
+        f"{', '.join(filter(None, parts))}; {remedy}"
     )
 
 
