@@ -180,6 +180,21 @@ def test_a_stop_in_a_run_interrupts_it_and_resume_finishes_everything_once(
         assert again_made.events().count("done") == 4
 
 
+def test_a_worker_that_the_same_ctrl_c_ended_was_interrupted_and_did_not_fail(tmp_path: Path) -> None:
+    """A terminal's Ctrl-C reaches a worker that has not yet left our group."""
+
+    class Shared:
+        def start(self, _step: Step, _folder: Path, /) -> Handle:
+            made.stop.request(signal.SIGINT)
+            return Finished(Exit(None, signal.SIGINT))
+
+    with bench(tmp_path) as made:
+        closed = made.walk(Shared())
+        assert closed is not None
+        assert closed.state == "interrupted"
+        assert made.events() == ["opened", "started", "interrupted", "closed"]
+
+
 def test_a_run_that_a_crash_left_running_is_marked_and_run_in_a_new_attempt(tmp_path: Path) -> None:
     class Dies(Exception):
         pass

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.lab import until
 
 from dynamometer.domain.experiment import Experiment, Weights
 from dynamometer.domain.step import Step
-from dynamometer.engines.process import MARK, EngineProcess, marked
+from dynamometer.engines.process import MARK, EngineProcess, marked, sweep
 from dynamometer.executors.host import HostExecutor, last_words
 
 STEP = Step(
@@ -131,3 +133,27 @@ def test_an_engine_that_ignores_term_is_killed_after_the_grace(tmp_path: Path) -
     until(lambda: "ready" in log.read_text())
     assert process.stop(grace_s=0.2) == -9
     assert marked(str(tmp_path)) == []
+
+
+def test_a_process_that_ends_while_it_is_looked_for_may_have_left_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was listed, its child was not: it ended before its mark was read."""
+    marks = {**os.environ, MARK: str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", ""], env=marks) as first:
+        ended = psutil.Process(first.pid)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env=marks) as left:
+        until(lambda: len(marked(str(tmp_path))) == 1)
+        looks = iter([[ended], [psutil.Process(left.pid)], []])
+        monkeypatch.setattr(psutil, "process_iter", lambda: iter(next(looks)))
+        assert sweep(tmp_path) == 1
+        assert not psutil.pid_exists(left.pid)
+
+
+def test_the_search_ends_on_a_machine_where_processes_always_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        ended = psutil.Process(process.pid)
+    monkeypatch.setattr(psutil, "process_iter", lambda: iter([ended]))
+    assert sweep(tmp_path) == 0

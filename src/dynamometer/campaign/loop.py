@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from dynamometer.campaign.policies import Threshold, again
 from dynamometer.campaign.stop import StopRequest
@@ -154,7 +155,11 @@ class Loop:
         write_step(folder, step)
         ended = self._wait(self.executor.start(step, folder), run_id, attempt, step.timeout_s)
         self._require_space()
-        found = outcome(folder, step) or _no_report(ended, folder)
+        found = outcome(folder, step)
+        if found is None and self.stop.requested:
+            # A terminal's Ctrl-C reaches its whole group, and a worker is in it until it has one of its own.
+            self._note_interruption(run_id, attempt)
+        found = found or _no_report(ended, folder)
         if isinstance(found, Failure) and found.stops_campaign:
             raise DiskFull(found.message, found.hint)
         return found
@@ -186,10 +191,12 @@ class Loop:
         if self.stop.requested:
             self.stop.calm()
             handle.stop(STOP_GRACE_S if self.stop.times == 1 else 0.0, self.stop.wake_fd)
-            reason = self._interrupted().reason
-            self.journal.append(InterruptedRun(run=run_id, attempt=attempt, reason=reason))
-            raise Stopped
+            self._note_interruption(run_id, attempt)
         return handle.stop(STOP_GRACE_S)
+
+    def _note_interruption(self, run_id: str, attempt: int) -> NoReturn:
+        self.journal.append(InterruptedRun(run=run_id, attempt=attempt, reason=self._interrupted().reason))
+        raise Stopped
 
     def _require_space(self) -> None:
         """Stop while the journal can still be written, not after every run has failed for want of room."""

@@ -83,30 +83,43 @@ def kill_all(processes: Sequence[psutil.Process], wait_s: float = 5.0) -> None:
     psutil.wait_procs(processes, timeout=wait_s)
 
 
+LOOKS = 10
+"""How often in a row we look again because some process ended meanwhile: on a busy machine one always does."""
 MARK = "DYNO_ATTEMPT"
 """Environment variable that every process of an attempt inherits; its value is the attempt's folder."""
 
 
 def marked(prefix: str) -> list[psutil.Process]:
     """Live processes other than ours whose mark begins with ``prefix``: what an attempt, or a campaign, left behind."""
-    found = []
+    return _look(prefix)[0]
+
+
+def _look(prefix: str) -> tuple[list[psutil.Process], bool]:
+    """Marked processes, and whether one ended while we looked: it may have been one, and have left another."""
+    found, has_ended = [], False
     for process in psutil.process_iter():
         if process.pid == os.getpid():
             continue
         try:
             value = process.environ().get(MARK, "")
+        except psutil.NoSuchProcess:
+            has_ended = True
+            continue
         except (psutil.Error, OSError):
             continue
         if value and (value + "/").startswith(prefix.rstrip("/") + "/"):
             found.append(process)
-    return found
+    return found, has_ended
 
 
 def sweep(folder: Path) -> int:
     """Kill what is left of attempts under ``folder``; returns how many processes that was."""
-    total = 0
-    end = time.monotonic() + 15
-    while (left := marked(str(folder))) and time.monotonic() < end:
+    total, looks, end = 0, 0, time.monotonic() + 15
+    while looks < LOOKS and time.monotonic() < end:
+        left, has_ended = _look(str(folder))
+        if not left and not has_ended:
+            break
+        looks = 0 if left else looks + 1
         kill_all(left)
         total += len(left)
     return total
