@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import pytest
@@ -305,3 +306,16 @@ def test_an_output_that_does_not_fit_is_no_bug(lab: Lab, words: list[str]) -> No
     assert process.returncode == 8
     assert "cannot write the output: No space left on device" in err
     assert "bug" not in err
+
+
+def test_ctrl_c_anywhere_is_told_as_json_where_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dynamometer.cli.app.dyno.main", interrupted)
+    assert main(["bench", "URL", "--json"]) == 130
+    assert json.loads(capsys.readouterr().err)["error"] == {"code": 130, "message": "interrupted", "hint": None}
+    assert main(["bench", "URL"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from tests.lab import until
 from tests.waiting import until_it_waits
 
@@ -77,6 +78,15 @@ def test_a_signal_that_interrupts_no_wait_ends_it() -> None:
 def test_options_are_the_servers_settings_and_defaults() -> None:
     settings = {field.name: field.default for field in dataclasses.fields(Settings)}
     assert settings == FakeOptions().model_dump()
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [{"fault_after": 3}, {"fault_after": 3, "fault": "start_failure"}, {"fault_status": 404, "fault": "drop"}],
+)
+def test_options_of_a_fault_that_would_be_ignored_are_refused(ignored: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="needs"):
+        FakeOptions.model_validate(ignored)
 
 
 def test_launch_starts_the_server_with_the_steps_options() -> None:

@@ -96,8 +96,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _say_usage(error, as_json)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        return 130
+        if as_json:
+            _say_json({"code": Interrupted.exit_code, "message": "interrupted", "hint": None})
+        else:
+            click.echo("interrupted", err=True)
+        return Interrupted.exit_code
     except DynoError as error:
         if argv is None and isinstance(error, Interrupted | Terminated):
             _be_deaf()

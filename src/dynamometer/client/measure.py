@@ -139,8 +139,8 @@ def _gave_up(shares: Sequence[Share]) -> str | None:
 
 
 def _health(shares: Sequence[Share], window: Window, *, stamped: bool) -> ClientHealth:
-    reads = sum(len(share.lags_ns) for share in shares) if stamped else 0
-    tail = nlargest(reads - int(reads * 0.99), chain.from_iterable(share.lags_ns for share in shares)) if reads else []
+    known = sum(len(share.lags_ns) for share in shares) if stamped else 0
+    tail = nlargest(known - int(known * 0.99), chain.from_iterable(share.lags_ns for share in shares)) if known else []
     return ClientHealth(
         clock="kernel" if tail else "user",
         cpu_s=sum(share.cpu_ns for share in shares) / 1e9,

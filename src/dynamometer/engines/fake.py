@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dynamometer import __version__
 from dynamometer.domain.engine import FORMATS, EngineOptions, EngineTraits
@@ -25,6 +25,7 @@ from dynamometer.engines.fake_server import CRASH_CODE, START_FAILURE_CODE
 from dynamometer.errors import PreconditionError
 
 SERVER = Path(__file__).with_name("fake_server.py")
+FAULT_STATUS = 503
 END_S = 10.0
 """Time for the server to write its true times at its end."""
 
@@ -78,7 +79,7 @@ class FakeOptions(EngineOptions):
     never healthy, failure to start."""
     fault_after: Annotated[int, Field(ge=0)] = 0
     """Requests answered well before the fault."""
-    fault_status: Annotated[int, Field(ge=300, le=599)] = 503
+    fault_status: Annotated[int, Field(ge=300, le=599)] = FAULT_STATUS
     """HTTP status of the fault ``status``."""
     allocate_mb: Annotated[int, Field(ge=0, le=100_000)] = 0
     """Memory to hold, in MB."""
@@ -94,6 +95,14 @@ class FakeOptions(EngineOptions):
     """Processor to run on; any when left out."""
     truth_file: str | None = None
     """File for the true send times of streamed answers, written when the server ends."""
+
+    @model_validator(mode="after")
+    def _exclusions(self) -> FakeOptions:
+        if self.fault_after and self.fault in (None, "never_healthy", "start_failure"):
+            raise ValueError("fault_after needs a fault that shows in a request")
+        if self.fault_status != FAULT_STATUS and self.fault != "status":
+            raise ValueError("fault_status needs fault: status")
+        return self
 
 
 class FakeEngine:
